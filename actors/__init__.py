@@ -1,0 +1,1 @@
+"""What holds state: plain classes that run in this process or as Ray actors."""

@@ -1,0 +1,1 @@
+"""vLLM in this process: the one door to it."""

@@ -1,0 +1,1 @@
+"""What a keeper holds: documents, their index, and how it ranks them."""

@@ -1,0 +1,1 @@
+"""The vector cache: the one door to Chroma, rebuilt from stored vectors whenever it is lost."""

@@ -1,0 +1,1 @@
+"""Model files, templates and modules: the one place where a name becomes a model."""

@@ -1,0 +1,1 @@
+"""Starts, joins and stops Ray, with its token and dashboard on loopback."""

@@ -1,0 +1,1 @@
+"""What can be set: the schema, its loader and the shipped presets."""

@@ -1,0 +1,166 @@
+"""Every setting of the system, typed and frozen. Knows nothing of where a value came from."""
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+    )
+
+
+class EngineSettings(Section):
+    """How text is generated."""
+
+    kind: Literal["auto", "vllm", "torch", "scripted"] = "auto"
+    """Which engine: auto takes vLLM where it is installed and usable, else torch."""
+    model: str = "smollm2-135m"
+    """Alias from the model registry (`pal models list`), or a path to a local model directory."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the torch engine computes: auto prefers mps, then cuda, then cpu."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Weights' number format: auto is bfloat16, or float16 on mps."""
+    shards: int = Field(default=1, ge=1)
+    """Actors that share the model's layers (torch engine)."""
+    max_context: int | None = Field(default=None, ge=16)
+    """Longest prompt plus answer in tokens; unset means the model's own limit."""
+    max_sequences: int = Field(default=16, ge=1)
+    """Requests generated together in one batch."""
+    kv_cache_gib: float = Field(default=1.0, gt=0)
+    """Memory for the key-value cache, in GiB (CPU engines)."""
+    gpu_memory_utilization: float = Field(default=0.85, gt=0, le=1)
+    """Share of the GPU's memory that vLLM may take."""
+    enforce_eager: bool | None = None
+    """Skip graph compilation: starts faster, runs slower on GPU. Unset: eager on CPU only."""
+    tensor_parallel: int = Field(default=1, ge=1)
+    """GPUs that split every layer (vLLM, over its Ray executor when above one node)."""
+    pipeline_parallel: int = Field(default=1, ge=1)
+    """Groups of layers on different GPUs (vLLM, over its Ray executor when above one node)."""
+    threads: int = Field(default=1, ge=1)
+    """Compute threads of the torch engine on CPU."""
+
+
+class ServeSettings(Section):
+    """What users reach over HTTP."""
+
+    host: str = "127.0.0.1"
+    """Address to bind; anything but loopback requires an API key."""
+    max_ongoing_requests: int = Field(default=64, ge=1)
+    """Requests worked on at once; more wait in the queue."""
+    max_queued_requests: int = Field(default=128, ge=0)
+    """Requests that may wait; beyond that a client gets 503 with Retry-After."""
+    request_timeout_s: float = Field(default=600, gt=0)
+    """Longest time one request may take before it is ended with an error."""
+    drain_s: float = Field(default=30, ge=0)
+    """How long running answers may go on after SIGTERM."""
+    retry_after_s: int = Field(default=2, ge=1)
+    """What Retry-After tells a client that was turned away."""
+    max_body_mib: float = Field(default=34, gt=0)
+    """Largest request body, in MiB."""
+    max_json_depth: int = Field(default=64, ge=4)
+    """Deepest nesting accepted in a JSON body."""
+    max_messages: int = Field(default=2048, ge=1)
+    """Most messages accepted in one chat request."""
+    default_max_tokens: int = Field(default=512, ge=1)
+    """Answer length when the client names none."""
+    stream_interval_ms: float = Field(default=0, ge=0)
+    """Least time between two chunks of one stream; 0 sends every token as it comes."""
+    generator_placement: Literal["replica", "actor"] = "replica"
+    """Where the engine lives under Ray: in the HTTP replica's process, or an actor of its own."""
+
+
+class DocumentSettings(Section):
+    """How documents are read, cut and searched."""
+
+    max_file_mib: float = Field(default=32, gt=0)
+    """Largest file accepted, in MiB."""
+    max_characters: int = Field(default=5_000_000, ge=1000)
+    """Most characters of text taken from one file; more is refused."""
+    max_pages: int = Field(default=5000, ge=1)
+    """Most pages of a PDF; more is refused."""
+    parse_timeout_s: float = Field(default=60, gt=0)
+    """CPU seconds that reading one file may take in its own process."""
+    parse_memory_mib: int = Field(default=1024, ge=128)
+    """Memory that reading one file may take in its own process, in MiB."""
+    chunk_words: int = Field(default=180, ge=20)
+    """Longest passage kept as one unit of search, in words."""
+    results: int = Field(default=5, ge=1, le=100)
+    """Passages retrieved for one question."""
+    vector_cache: bool = True
+    """Keep a Chroma index beside SQLite; search works without it."""
+
+
+class ClusterSettings(Section):
+    """How Ray is started or joined."""
+
+    address: str | None = None
+    """Ray cluster to join; unset starts one on this machine."""
+    num_cpus: int | None = Field(default=None, ge=1)
+    """CPUs given to a Ray started here; unset means all (at least 2)."""
+    dashboard_host: str = "127.0.0.1"
+    """Address of Ray's dashboard."""
+    dashboard_port: int = Field(default=8265, ge=1, le=65535)
+    """Port of Ray's dashboard."""
+    replicas: int = Field(default=1, ge=1)
+    """HTTP replicas, each with its own engine."""
+
+
+class ModelSettings(Section):
+    """Which models are used and where their files come from."""
+
+    registry: Path | None = None
+    """A registry file of your own, read over the shipped configs/models.yaml."""
+    embedder: str = "minilm-l6"
+    """Registry alias of the embedding model."""
+    offline: bool = False
+    """Never ask the network for model files; HF_HUB_OFFLINE=1 sets it too."""
+
+
+class Settings(Section):
+    """The whole configuration of one `pal` process."""
+
+    home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("palimpsest")))
+    """Directory of all state: models, documents, memories, logs."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    """HTTP port."""
+    api_keys: tuple[str, ...] = ()
+    """Accepted keys, each `user:key` or a bare key (its user is then `default`)."""
+    engine: EngineSettings = EngineSettings()
+    """How text is generated."""
+    serve: ServeSettings = ServeSettings()
+    """What users reach over HTTP."""
+    documents: DocumentSettings = DocumentSettings()
+    """How documents are read, cut and searched."""
+    cluster: ClusterSettings = ClusterSettings()
+    """How Ray is started or joined."""
+    models: ModelSettings = ModelSettings()
+    """Which models are used and where their files come from."""
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _keys_beyond_loopback(self) -> "Settings":
+        if self.serve.host not in LOOPBACK_HOSTS and not self.api_keys:
+            raise ValueError(
+                f"serve.host is {self.serve.host!r}, which other machines can reach: "
+                "set an API key first (--api-key, or PAL_API_KEYS=user:key)"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""What users reach: HTTP, WebSocket and the Ray Serve graph."""

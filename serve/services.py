@@ -1,0 +1,38 @@
+"""What every route is given: settings, handles, and who is asking. Knows not where a handle's object lives."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from actors.embedder import Embedder
+from actors.generator import Generator
+from actors.keeper import Keeper
+from configs.schema import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Handles to the actors behind the routes; each may be the object itself or a proxy."""
+
+    settings: Settings
+    generator: Generator
+    embedder: Embedder
+    keeper: Keeper
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The services of the application that serves this connection."""
+    services: Services = connection.app.state.services
+    return services
+
+
+def user_of(connection: HTTPConnection) -> str:
+    """The user whom `serve.auth` found behind this connection (`default` on an open loopback server)."""
+    user: str = connection.state.user
+    return user
+
+
+ServicesDep = Annotated[Services, Depends(services_of)]
+UserDep = Annotated[str, Depends(user_of)]

@@ -1,0 +1,1 @@
+"""What changes weights, and what judges the change."""
