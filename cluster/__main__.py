@@ -1,0 +1,58 @@
+"""The `pal` command: parses, then calls one command. Imports nothing heavy."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cluster.commands import ask, bench, chat, config, demo, docs, doctor, models, serving
+from cluster.context import DOCUMENTS, MEASURE, MODELS, SERVE, SETUP, TALK, Commands, Invocation
+
+app = typer.Typer(
+    cls=Commands,
+    name="pal",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up", rich_help_panel=SERVE)(serving.up)
+app.command("down", rich_help_panel=SERVE)(serving.down)
+app.command("status", rich_help_panel=SERVE)(serving.status)
+app.command("chat", rich_help_panel=TALK)(chat.chat)
+app.command("ask", rich_help_panel=TALK)(ask.ask)
+app.command("demo", rich_help_panel=TALK)(demo.demo)
+app.add_typer(docs.app, name="docs", rich_help_panel=DOCUMENTS)
+app.add_typer(models.app, name="models", rich_help_panel=MODELS)
+app.add_typer(bench.app, name="bench", rich_help_panel=MEASURE)
+app.add_typer(config.app, name="config", rich_help_panel=SETUP)
+app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file in YAML, e.g. configs/local.yaml.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. engine.kind=torch; repeatable."),
+    ] = None,
+) -> None:
+    """Serve a language model, chat with it, and ask it about your documents."""
+    values = {}
+    for pair in settings or []:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--set")
+        values[key.strip()] = value
+    ctx.obj = Invocation(config_file, values)
+
+
+def main() -> None:
+    """Entry point of the console script `pal`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

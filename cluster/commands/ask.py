@@ -1,0 +1,6 @@
+"""`pal ask`."""
+
+
+def ask() -> None:
+    """Not built yet."""
+    raise NotImplementedError

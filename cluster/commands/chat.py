@@ -1,0 +1,6 @@
+"""`pal chat`."""
+
+
+def chat() -> None:
+    """Not built yet."""
+    raise NotImplementedError

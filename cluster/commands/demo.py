@@ -1,0 +1,6 @@
+"""`pal demo`."""
+
+
+def demo() -> None:
+    """Not built yet."""
+    raise NotImplementedError

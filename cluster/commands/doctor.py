@@ -1,0 +1,6 @@
+"""`pal doctor`."""
+
+
+def doctor() -> None:
+    """Not built yet."""
+    raise NotImplementedError
