@@ -56,6 +56,14 @@ class Unauthorized(PalError):
     code = "invalid_api_key"
 
 
+class Forbidden(PalError):
+    """A browser page of another origin, or a host name that is not this machine's."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
 class NotFound(PalError):
     """A model, file, store or memory that is not there, or is not this user's."""
 

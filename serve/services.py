@@ -1,4 +1,4 @@
-"""What every route is given: settings, handles, and who is asking. Knows not where a handle's object lives."""
+"""What every route is given: settings, handles, and who is asking. Knows not where an object lives."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,0 +1,130 @@
+"""Every failure as OpenAI's error object. Knows no route."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from actors.messages import InvalidRequest, PalError, Unprocessable
+
+RETRY_STATUSES = frozenset({429, 503})
+CLIENT_ERRORS = (400, 401, 403, 404, 413, 415, 422, 503, 504)
+_MALFORMED = re.compile(r"json_|missing|extra_|(.*_)?(type|parsing|unicode)$|union_tag_|.*_attributes")
+_BRANCH = re.compile(r"[A-Z\[\]()\- ]|^(str|int|float|bool|dict|list|tuple|none|function|constrained)$")
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong, and in which field of the request."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorReply(BaseModel):
+    """The body of every reply that is not a success."""
+
+    error: ErrorDetail
+
+
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorReply, "description": "OpenAI's error object"} for status in CLIENT_ERRORS
+}
+
+
+def error_body(error: PalError) -> dict[str, Any]:
+    """OpenAI's error object for an error."""
+    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def error_response(error: PalError, retry_after_s: int = 1) -> JSONResponse:
+    """The reply for an error; 429 and 503 carry Retry-After."""
+    headers = {"retry-after": str(retry_after_s)} if error.status in RETRY_STATUSES else {}
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(error_body(error), error.status, headers)
+
+
+def install(app: FastAPI, retry_after_s: int) -> None:
+    """Make every exception that leaves a route an error object."""
+
+    async def on_pal_error(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, PalError)
+        return error_response(error, retry_after_s)
+
+    async def on_invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return error_response(from_validation(error.errors()))
+
+    async def on_http(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return _http_response(error)
+
+    app.add_exception_handler(PalError, on_pal_error)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
+    """One error for all that validation found; every unknown field is named.
+
+    400 if any part is malformed, 422 if only values are not acceptable.
+    """
+    malformed = [found for found in errors if _MALFORMED.match(found["type"])]
+    first = (malformed or list(errors))[0]
+    unknown = [_path(found) for found in errors if found["type"] == "extra_forbidden"]
+    if first["type"] == "json_invalid":
+        return InvalidRequest("The request body is not valid JSON.", code="invalid_json")
+    if unknown:
+        names = ", ".join(unknown[:20])
+        return InvalidRequest(
+            f"Unrecognized request argument supplied: {names}", unknown[0], "unknown_parameter"
+        )
+    if first["type"] == "missing":
+        param = _path(first) or "body"
+        return InvalidRequest(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+    kind = InvalidRequest if malformed else Unprocessable
+    message = "; ".join(f"'{_path(found) or 'body'}': {found['msg']}" for found in errors[:4])
+    return kind(
+        f"Invalid value for {message}", _path(first) or None, "invalid_type" if malformed else "invalid_value"
+    )
+
+
+def _path(found: Mapping[str, Any]) -> str:
+    """The field at fault as `messages[0].content`; names of union branches are left out."""
+    *parents, last = found["loc"] or ("",)
+    if parents[:1] and parents[0] in ("body", "query", "path", "header"):
+        parents = parents[1:]
+    elif not parents and last == "body":
+        return ""
+    keep = [part for part in parents if isinstance(part, int) or not _BRANCH.search(part)]
+    if found["type"] == "extra_forbidden" or isinstance(last, int) or not _BRANCH.search(last):
+        keep.append(last)
+    path = ""
+    for part in keep:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.lstrip(".")[:200]
+
+
+def _http_response(error: HTTPException) -> JSONResponse:
+    messages = {404: "There is no such route.", 405: "This route does not take this method."}
+    message = messages.get(error.status_code, str(error.detail))
+    code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)
+    kind = "invalid_request_error" if error.status_code < 500 else "server_error"
+    body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    return JSONResponse(body, error.status_code, dict(error.headers or {}))
+
+
+async def _on_bug(request: Request, _: Exception) -> JSONResponse:
+    found: str = getattr(request.state, "request_id", "")
+    message = f"The server failed on this request; its log says why, under request id {found}."
+    body = {"error": {"message": message, "type": "server_error", "param": None, "code": "internal_error"}}
+    return JSONResponse(body, 500, {"x-request-id": found})

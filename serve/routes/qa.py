@@ -1,0 +1,5 @@
+"""Routes of qa, to be filled in."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
