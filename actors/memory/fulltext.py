@@ -1,0 +1,144 @@
+"""One user's full-text index: FTS5 over passages, and over their windows. Knows no vector and no ranking.
+
+Each user has index tables of their own, so that one user's words neither slow nor sway another's search. Both
+are external-content tables over a view, so text is stored once, and SQLite can compare index and truth.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+NEIGHBOURS = 1
+"""Passages before and after that belong to a passage's window."""
+TOKENIZER = "porter unicode61 remove_diacritics 2"
+SECURE_DELETE = sqlite3.sqlite_version_info >= (3, 42)
+"""Older FTS5 keeps deleted words in old segments until these are merged; `remove` then merges them all."""
+
+
+def exists(connection: sqlite3.Connection, user: int) -> bool:
+    """Whether the user has an index (one without documents has none)."""
+    row = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (f"text_{user}",)).fetchone()
+    return row is not None
+
+
+def create(connection: sqlite3.Connection, user: int) -> None:
+    """Make the user's index tables, empty."""
+    user = int(user)
+    connection.execute(f"""
+        CREATE VIEW passages_{user} AS
+        SELECT c.id AS id, c.text AS text,
+            f.filename || char(10) || c.heading || char(10) || (
+                SELECT group_concat(n.text, char(10)) FROM (
+                    SELECT text FROM chunks WHERE file = c.file AND ordinal
+                    BETWEEN c.ordinal - {NEIGHBOURS} AND c.ordinal + {NEIGHBOURS} ORDER BY ordinal
+                ) n
+            ) AS window
+        FROM chunks c JOIN files f ON f.number = c.file WHERE c.user = {user}""")
+    for table, column in ((f"text_{user}", "text"), (f"window_{user}", "window")):
+        connection.execute(
+            f"CREATE VIRTUAL TABLE {table} USING fts5({column}, content='passages_{user}', "
+            f"content_rowid='id', tokenize='{TOKENIZER}')"
+        )
+        if SECURE_DELETE:
+            connection.execute(f"INSERT INTO {table}({table}, rank) VALUES ('secure-delete', 1)")
+
+
+def drop(connection: sqlite3.Connection, user: int) -> None:
+    """Remove the user's index."""
+    user = int(user)
+    connection.execute(f"DROP TABLE text_{user}")
+    connection.execute(f"DROP TABLE window_{user}")
+    connection.execute(f"DROP VIEW passages_{user}")
+
+
+def add(connection: sqlite3.Connection, user: int, file: int) -> None:
+    """Index the passages of a file that were just inserted."""
+    user = int(user)
+    rows = f"FROM passages_{user} p WHERE p.id IN (SELECT id FROM chunks WHERE file = ?)"
+    connection.execute(f"INSERT INTO text_{user}(rowid, text) SELECT p.id, p.text {rows}", (file,))
+    connection.execute(f"INSERT INTO window_{user}(rowid, window) SELECT p.id, p.window {rows}", (file,))
+
+
+def remove(connection: sqlite3.Connection, user: int, file: int) -> None:
+    """Take the passages of a file out of the index; call before they are deleted."""
+    user = int(user)
+    for table, column in ((f"text_{user}", "text"), (f"window_{user}", "window")):
+        connection.execute(
+            f"INSERT INTO {table}({table}, rowid, {column}) SELECT 'delete', p.id, p.{column} "
+            f"FROM passages_{user} p WHERE p.id IN (SELECT id FROM chunks WHERE file = ?)",
+            (file,),
+        )
+
+
+def scrub(connection: sqlite3.Connection, user: int) -> None:
+    """Leave no removed word in the index's pages: call after `remove`, in the same transaction."""
+    if not SECURE_DELETE:
+        for table in (f"text_{int(user)}", f"window_{int(user)}"):
+            connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
+
+
+def check(connection: sqlite3.Connection, user: int) -> bool:
+    """Whether both indexes hold exactly what the passages say."""
+    try:
+        for table in (f"text_{int(user)}", f"window_{int(user)}"):
+            connection.execute(f"INSERT INTO {table}({table}, rank) VALUES ('integrity-check', 1)")
+    except sqlite3.DatabaseError:
+        return False
+    return True
+
+
+def expression(terms: Sequence[str]) -> str:
+    """An FTS5 query that any of the terms satisfies; each is a quoted string, whatever characters it has."""
+    sendable = (term.encode("utf-8", "replace").decode().replace("\0", " ") for term in terms)
+    quoted = ('"' + term.replace('"', '""') + '"' for term in sendable)
+    return " OR ".join(dict.fromkeys(quoted))
+
+
+def frequency(connection: sqlite3.Connection, user: int, term: str, files: Sequence[int] | None) -> int:
+    """Passages that hold the term, among the given files or all of the user's."""
+    table = f"text_{int(user)}"
+    joined, parameters = _within(table, files)
+    (count,) = connection.execute(
+        f"SELECT count(*) FROM {table} {joined} WHERE {table} MATCH ?", (*parameters, expression([term]))
+    ).fetchone()
+    return int(count)
+
+
+def best(
+    connection: sqlite3.Connection,
+    user: int,
+    column: str,
+    terms: Sequence[str],
+    files: Sequence[int] | None,
+    limit: int,
+) -> dict[int, float]:
+    """The best passages by BM25 of "text" or "window": passage id → score, higher is better."""
+    table = f"{column}_{int(user)}"
+    joined, parameters = _within(table, files)
+    rows = connection.execute(
+        f"SELECT {table}.rowid, -bm25({table}) AS score FROM {table} {joined} "
+        f"WHERE {table} MATCH ? ORDER BY score DESC, {table}.rowid LIMIT ?",
+        (*parameters, expression(terms), limit),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def scores(
+    connection: sqlite3.Connection, user: int, column: str, terms: Sequence[str], passages: Sequence[int]
+) -> dict[int, float]:
+    """BM25 of given passages; those that hold no term are left out."""
+    if not passages:
+        return {}
+    table = f"{column}_{int(user)}"
+    marks = ",".join("?" * len(passages))
+    rows = connection.execute(
+        f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ? AND rowid IN ({marks})",
+        (expression(terms), *passages),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _within(table: str, files: Sequence[int] | None) -> tuple[str, Sequence[int]]:
+    if files is None:
+        return "", ()
+    marks = ",".join("?" * len(files))
+    return f"CROSS JOIN chunks c ON c.id = {table}.rowid AND c.file IN ({marks})", files

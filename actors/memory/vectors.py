@@ -1,0 +1,141 @@
+"""Exact nearest passages: each user's vectors as one matrix in memory, read from SQLite. Knows no text."""
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Ids = NDArray[np.int64]
+BLOCK = 10_000
+"""Vectors read at a time where they are not held in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """One user's vectors: `ids` ascending, shape (n,); `vectors` shape (n, dimensions)."""
+
+    generation: int
+    ids: Ids
+    files: Ids
+    vectors: Vectors
+
+
+class Matrices:
+    """The matrices of the users who asked last, within a budget of bytes."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget = budget_bytes
+        self._held: OrderedDict[int, Matrix] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, connection: sqlite3.Connection, user: int) -> Matrix:
+        """The user's matrix as this connection's transaction sees it; only new vectors are read from disk."""
+        (generation,) = connection.execute("SELECT generation FROM users WHERE id = ?", (user,)).fetchone()
+        with self._lock:
+            held = self._held.pop(user, None)
+            if held is None or held.generation != generation:
+                held = _refreshed(connection, user, generation, held)
+            self._held[user] = held
+            self._shrink()
+        return held
+
+    def _shrink(self) -> None:
+        total = sum(matrix.vectors.nbytes for matrix in self._held.values())
+        while total > self._budget and len(self._held) > 1:
+            _, dropped = self._held.popitem(last=False)
+            total -= dropped.vectors.nbytes
+
+
+def nearest(
+    matrix: Matrix, query: Vectors, files: Sequence[int] | None, limit: int
+) -> list[tuple[int, float]]:
+    """The `limit` passages with the highest cosine to `query` (shape (dimensions,)), best first."""
+    ids, vectors = matrix.ids, matrix.vectors
+    if not len(ids):
+        return []
+    if files is not None:
+        inside = np.isin(matrix.files, np.asarray(files, dtype=np.int64))
+        ids, vectors = ids[inside], vectors[inside]
+    return best(ids, vectors @ query, limit)
+
+
+def best(ids: Ids, scores: Vectors, limit: int) -> list[tuple[int, float]]:
+    """The `limit` highest scores, best first, the lower id first among equals."""
+    if len(ids) > limit:
+        floor = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+        keep = scores >= floor
+        ids, scores = ids[keep], scores[keep]
+    order = np.lexsort((ids, -scores))[:limit]
+    return [(int(ids[i]), float(scores[i])) for i in order]
+
+
+def nearest_streamed(
+    connection: sqlite3.Connection, user: int, query: Vectors, files: Sequence[int] | None, limit: int
+) -> list[tuple[int, float]]:
+    """What `nearest` gives, read from SQLite block by block: for more vectors than should be held."""
+    condition, parameters = _among(files)
+    rows = connection.execute(
+        "SELECT v.chunk, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id "
+        f"WHERE c.user = ?{condition} ORDER BY c.id",
+        (user, *parameters),
+    )
+    ids: Ids = np.zeros(0, dtype=np.int64)
+    scores: Vectors = np.zeros(0, dtype=np.float32)
+    while block := rows.fetchmany(BLOCK):
+        ids = np.concatenate((ids, np.array([row[0] for row in block], dtype=np.int64)))
+        scores = np.concatenate((scores, _stack([row[1] for row in block]) @ query))
+        kept = best(ids, scores, limit)
+        ids = np.array([item[0] for item in kept], dtype=np.int64)
+        scores = np.array([item[1] for item in kept], dtype=np.float32)
+    return best(ids, scores, limit)
+
+
+def stored(
+    connection: sqlite3.Connection, user: int, passages: Sequence[int], files: Sequence[int] | None = None
+) -> tuple[Ids, Vectors]:
+    """Vectors of given passages of the user, read from SQLite; ids unknown or in other files are left out."""
+    condition, parameters = _among(files)
+    marks = ",".join("?" * len(passages))
+    rows = connection.execute(
+        "SELECT v.chunk, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id "
+        f"WHERE c.user = ? AND c.id IN ({marks}){condition} ORDER BY c.id",
+        (user, *passages, *parameters),
+    ).fetchall()
+    return np.array([row[0] for row in rows], dtype=np.int64), _stack([row[1] for row in rows])
+
+
+def _among(files: Sequence[int] | None) -> tuple[str, Sequence[int]]:
+    if files is None:
+        return "", ()
+    return f" AND c.file IN ({','.join('?' * len(files))})", files
+
+
+def _refreshed(connection: sqlite3.Connection, user: int, generation: int, held: Matrix | None) -> Matrix:
+    if held is not None and held.generation > generation:
+        held = None
+    rows = connection.execute("SELECT id, file FROM chunks WHERE user = ? ORDER BY id", (user,)).fetchall()
+    ids = np.array([row[0] for row in rows], dtype=np.int64)
+    files = np.array([row[1] for row in rows], dtype=np.int64)
+    known = ids[:0] if held is None else held.ids
+    newest = int(known[-1]) if len(known) else 0
+    fresh = connection.execute(
+        "SELECT v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id "
+        "WHERE c.user = ? AND c.id > ? ORDER BY c.id",
+        (user, newest),
+    ).fetchall()
+    vectors = _stack([row[0] for row in fresh])
+    if held is not None and len(known):
+        kept = held.vectors[np.isin(known, ids)]
+        vectors = np.concatenate((kept, vectors)) if len(fresh) else kept
+    return Matrix(generation, ids, files, vectors)
+
+
+def _stack(blobs: Sequence[bytes]) -> Vectors:
+    if not blobs:
+        return np.zeros((0, 0), dtype=np.float32)
+    return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), -1)
