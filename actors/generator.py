@@ -1,10 +1,36 @@
 """Holds one engine, its tokenizer and its adapters: text in, text out. Knows no user and no HTTP."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import dataclasses
+import json
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 
-from actors.messages import Capabilities, Health, Prompt, Sampling, TextDelta, TokenLogprob
+from actors.engines.choose import Choice, build, choose, model_directory
+from actors.engines.protocol import Engine
+from actors.messages import (
+    Capabilities,
+    ChatPrompt,
+    ContextLengthExceeded,
+    Health,
+    InvalidRequest,
+    NotReady,
+    Prompt,
+    Sampling,
+    TextDelta,
+    TokenLogprob,
+)
+from actors.models.detokenize import Detokenizer
+from actors.models.template import render_chat
+from actors.models.tokenizer import Tokenizer, check_text
 from configs.schema import Settings
+
+LONG_CHARACTERS = 20_000
+"""Prompts longer than this are tokenised in a thread, so that other streams go on."""
+
+log = logging.getLogger(__name__)
 
 
 class Generator:
@@ -12,46 +38,158 @@ class Generator:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._choice: Choice | None = None
+        self._parts: tuple[Tokenizer, Engine] | None = None
 
     async def start(self) -> None:
         """Load the engine and tokenizer. Raises NotReady if the model is not on disk."""
-        raise NotImplementedError
+        if self._parts is not None:
+            return
+        scripted = self._settings.engine.kind == "scripted"
+        model = None if scripted else await asyncio.to_thread(model_directory, self._settings)
+        self._choice = choose(self._settings, model)
+        log.info("engine: %s (%s)", self._choice.kind, self._choice.why)
+        self._parts = await build(self._choice, self._settings, model)
 
     async def generate(
         self, request_id: str, prompt: Prompt, sampling: Sampling, adapter: str | None = None
-    ) -> AsyncIterator[TextDelta]:
+    ) -> AsyncGenerator[TextDelta, None]:
         """Yield text as it comes; the last delta has a finish reason. Closing the iterator stops the work.
 
         Raises, before the first delta, ContextLengthExceeded, InvalidRequest (a schema or template the engine
         cannot take) or NotFound (adapter); EngineFailed later.
         """
-        raise NotImplementedError
-        yield TextDelta()
+        tokenizer, engine = self._started()
+        tokens = await self._tokens(prompt)
+        sampling = self._fitted(sampling, len(tokens))
+        detokenizer = Detokenizer(tokenizer, sampling.stop)
+        completion = cached = 0
+        async with aclosing(engine.generate(request_id, tokens, sampling, adapter)) as deltas:
+            async for delta in deltas:
+                completion += len(delta.token_ids)
+                cached = max(cached, delta.cached_tokens)
+                piece = detokenizer.push(delta)
+                finish = "stop" if detokenizer.stopped else delta.finish_reason
+                if piece.text or piece.logprobs or finish:
+                    yield TextDelta(
+                        text=piece.text,
+                        token_ids=piece.token_ids,
+                        logprobs=piece.logprobs,
+                        finish_reason=finish,
+                        prompt_tokens=len(tokens),
+                        completion_tokens=completion,
+                        cached_tokens=cached,
+                    )
+                if finish:
+                    return
 
     async def count(self, prompt: Prompt) -> int:
         """Tokens that the prompt takes, template included."""
-        raise NotImplementedError
+        return len(await self._encoded(prompt))
 
     async def score(self, prompt: Prompt, adapter: str | None = None) -> tuple[TokenLogprob, ...]:
         """Log probability of each of the prompt's tokens after the first."""
-        raise NotImplementedError
+        _, engine = self._started()
+        tokens = await self._tokens(prompt)
+        return await engine.score(tokens, adapter) if len(tokens) > 1 else ()
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """Make the LoRA adapter in the directory `path` available as `name`."""
-        raise NotImplementedError
+        await self._started()[1].load_adapter(name, path)
 
     async def unload_adapter(self, name: str) -> None:
         """Forget an adapter. Raises NotFound."""
-        raise NotImplementedError
+        await self._started()[1].unload_adapter(name)
 
     async def capabilities(self) -> Capabilities:
         """What the engine can do, and which model it holds."""
-        raise NotImplementedError
+        _, engine = self._started()
+        why = self._choice.why if self._choice else ""
+        return dataclasses.replace(engine.capabilities(), why=why)
 
     async def health(self) -> Health:
         """Whether it can generate now."""
-        raise NotImplementedError
+        if self._parts is None:
+            return Health(ok=False, detail="the engine is not started")
+        return await self._parts[1].health()
 
     async def close(self) -> None:
         """Free the engine."""
-        raise NotImplementedError
+        if self._parts is not None:
+            await self._parts[1].close()
+            self._parts = None
+
+    def _started(self) -> tuple[Tokenizer, Engine]:
+        if self._parts is None:
+            raise NotReady("the engine is not started")
+        return self._parts
+
+    async def _tokens(self, prompt: Prompt) -> list[int]:
+        """The prompt's token ids, checked against the vocabulary and the context."""
+        tokenizer, engine = self._started()
+        context = engine.capabilities().max_context
+        at_least = _characters(prompt) // tokenizer.longest
+        if at_least > context:
+            raise _too_long(context, f"at least {at_least}")
+        tokens = await self._encoded(prompt)
+        if not tokens:
+            raise InvalidRequest("the prompt is empty", param="prompt")
+        if not all(0 <= token < tokenizer.vocabulary for token in tokens):
+            raise InvalidRequest(
+                f"the prompt has a token id outside 0..{tokenizer.vocabulary - 1}", param="prompt"
+            )
+        return tokens
+
+    async def _encoded(self, prompt: Prompt) -> list[int]:
+        tokenizer, _ = self._started()
+        if isinstance(prompt, tuple):
+            return list(prompt)
+        if _characters(prompt) > LONG_CHARACTERS:
+            return await asyncio.to_thread(_encode, tokenizer, prompt)
+        return _encode(tokenizer, prompt)
+
+    def _fitted(self, sampling: Sampling, prompt_tokens: int) -> Sampling:
+        """The sampling with a number of tokens that fits. Raises ContextLengthExceeded, InvalidRequest."""
+        tokenizer, engine = self._started()
+        context = engine.capabilities().max_context
+        room = context - prompt_tokens
+        wanted = sampling.max_tokens
+        if room < 1 or (wanted or 0) > room:
+            raise _too_long(context, str(prompt_tokens), wanted)
+        if any(not 0 <= token < tokenizer.vocabulary for token in sampling.logit_bias):
+            raise InvalidRequest(
+                f"logit_bias has a token id outside 0..{tokenizer.vocabulary - 1}", param="logit_bias"
+            )
+        default = min(self._settings.serve.default_max_tokens, room)
+        return dataclasses.replace(sampling, max_tokens=default if wanted is None else wanted)
+
+
+def _encode(tokenizer: Tokenizer, prompt: ChatPrompt | str) -> list[int]:
+    if isinstance(prompt, ChatPrompt):
+        return render_chat(tokenizer, prompt)
+    check_text(prompt, "prompt")
+    return tokenizer.encode(prompt, start=True)
+
+
+def _characters(prompt: Prompt) -> int:
+    """The prompt's length in characters, for a conversation without its template; 0 for token ids."""
+    if isinstance(prompt, str):
+        return len(prompt)
+    if isinstance(prompt, ChatPrompt):
+        return sum(_text_characters(message.get("content")) for message in prompt.messages)
+    return 0
+
+
+def _text_characters(content: object) -> int:
+    if isinstance(content, str):
+        return len(content)
+    return len(json.dumps(content)) // 8 if content else 0
+
+
+def _too_long(context: int, prompt_tokens: str, wanted: int | None = None) -> ContextLengthExceeded:
+    asked = f"{prompt_tokens} in the prompt" + (f" and {wanted} for the answer" if wanted else "")
+    return ContextLengthExceeded(
+        f"This model's maximum context length is {context} tokens. However, you requested {asked}. "
+        "Shorten the prompt or lower max_tokens.",
+        param="messages" if wanted is None else "max_tokens",
+    )

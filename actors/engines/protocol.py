@@ -1,6 +1,6 @@
 """What every engine is: tokens in, tokens out. Knows no text, template or user."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +12,7 @@ class Engine(Protocol):
 
     def generate(
         self, request_id: str, tokens: Sequence[int], sampling: Sampling, adapter: str | None = None
-    ) -> AsyncIterator[TokenDelta]:
+    ) -> AsyncGenerator[TokenDelta, None]:
         """Yield deltas as tokens come; the last has a finish reason ("stop" for end of sequence, "length").
 
         Raises EngineFailed if the engine breaks, NotFound for an adapter that is not loaded. The caller
