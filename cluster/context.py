@@ -30,6 +30,14 @@ PANELS = SERVE, TALK, DOCUMENTS, MODELS, MEASURE, SETUP = (
 """Headings of `pal --help`, in their order."""
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one object or JSON lines on stdout.")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", metavar="URL", help="Server to talk to; default: the one that `pal up` started."),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--api-key", metavar="KEY", help="API key; default: the first of the setting api_keys."),
+]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,12 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class _Found:
+    value: Any
+    origin: str
+
+
+@dataclass(frozen=True)
 class Loaded:
     """The settings and, for each dotted key that was set, the source that set it."""
 
@@ -44,25 +50,21 @@ def load(
     environ = os.environ if environ is None else environ
     directory = directory or Path.cwd()
     user_file = Path(platformdirs.user_config_dir("palimpsest")) / "pal.toml"
-    sources: list[tuple[str, Tree]] = [
-        (str(user_file), _read_toml(user_file)),
-        (str(preset), _read_yaml(preset) if preset else {}),
-        ("pal.toml", _read_toml(directory / "pal.toml")),
-        (".env", _from_environment(_dotenv(directory / ".env"))),
-        ("environment", _from_environment(environ)),
-        ("flag", _from_dotted({k: v for k, v in (flags or {}).items() if v is not None})),
-    ]
-    merged: Tree = {}
-    origins: dict[str, str] = {}
-    for name, tree in sources:
-        for key, value in _leaves(tree, Settings):
-            _put(merged, key, value)
-            origins[key] = name
-    if environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes"}:
-        _put(merged, "models.offline", True)
-        origins["models.offline"] = "environment (HF_HUB_OFFLINE)"
+    merged: dict[str, _Found] = {}
+    for source in (
+        _from_file(user_file, _read_toml(user_file)),
+        _from_file(preset, _read_yaml(preset)) if preset else {},
+        _from_file(Path("pal.toml"), _read_toml(directory / "pal.toml")),
+        _from_environment(".env", _dotenv(directory / ".env")),
+        _from_environment("environment", environ),
+        {key: _Found(value, "flag") for key, value in (flags or {}).items() if value is not None},
+    ):
+        merged |= source
+    if environ.get("HF_HUB_OFFLINE", "").lower() in {"1", "true", "yes", "on"}:
+        merged["models.offline"] = _Found(True, "environment (HF_HUB_OFFLINE)")
+    origins = {key: found.origin for key, found in merged.items()}
     try:
-        return Loaded(Settings.model_validate(merged), origins)
+        return Loaded(Settings.model_validate(_tree(merged)), origins)
     except ValidationError as error:
         raise SettingsError(_explain(error, origins)) from error
 
@@ -82,7 +84,7 @@ def _read_toml(path: Path) -> Tree:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -91,7 +93,7 @@ def _read_yaml(path: Path) -> Tree:
         raise SettingsError(f"no such settings file: {path}")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise SettingsError(f"{path} must hold a mapping of settings")
@@ -104,25 +106,32 @@ def _dotenv(path: Path) -> Mapping[str, str]:
     return {key: value for key, value in dotenv_values(path).items() if value is not None}
 
 
-def _from_environment(environ: Mapping[str, str]) -> Tree:
-    named = {
-        k[len(PREFIX) :].lower().replace("__", "."): v for k, v in environ.items() if k.startswith(PREFIX)
+def _from_environment(source: str, environ: Mapping[str, str]) -> dict[str, _Found]:
+    """`PAL_SERVE__HOST` is `serve.host`; an empty value counts as not set."""
+    return {
+        name.removeprefix(PREFIX).lower().replace("__", "."): _Found(value, f"{source} ({name})")
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and value
     }
-    return _from_dotted(named)
 
 
-def _from_dotted(values: Mapping[str, Any]) -> Tree:
-    tree: Tree = {}
-    for key, value in values.items():
-        _put(tree, key, value)
-    return tree
+def _from_file(path: Path, tree: Tree) -> dict[str, _Found]:
+    return {key: _Found(value, str(path)) for key, value in _leaves(tree, Settings)}
 
 
-def _put(tree: Tree, key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        tree = tree.setdefault(parent, {})
-    tree[last] = value
+def _tree(found: Mapping[str, _Found]) -> Tree:
+    root: Tree = {}
+    for key in sorted(found, key=lambda key: key.count(".")):
+        *parents, last = key.split(".")
+        level = root
+        for depth, parent in enumerate(parents, start=1):
+            level = level.setdefault(parent, {})
+            if not isinstance(level, dict):
+                group = ".".join(parents[:depth])
+                origin = found[group].origin if group in found else found[key].origin
+                raise SettingsError(f"{group}: is a group of settings, not a value (from {origin})")
+        level[last] = found[key].value
+    return root
 
 
 def _leaves(tree: Tree, model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -136,14 +145,33 @@ def _leaves(tree: Tree, model: type[BaseModel], prefix: str = "") -> Iterator[tu
 
 
 def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
-    known = [key for key, _ in dotted(Settings())]
     lines = []
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"])
-        where = f" (from {origins[key]})" if key in origins else ""
+        parts = [str(part) for part in item["loc"]]
+        key = ".".join(parts)
+        origin = _origin_of(parts, origins)
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            near = get_close_matches(key, known, n=1)
-            message = "no such setting" + (f"; did you mean {near[0]}?" if near else "")
+            message = "no such setting" + _near(key, origin)
+        where = f" (from {origin})" if origin else ""
         lines.append(f"{key}: {message}{where}" if key else message)
     return "\n".join(lines)
+
+
+def _origin_of(parts: list[str], origins: Mapping[str, str]) -> str:
+    """Where the value at this place was set, as a whole or by a part of it; empty for a default."""
+    for length in range(len(parts), 0, -1):
+        key = ".".join(parts[:length])
+        for name, origin in origins.items():
+            if name == key or name.startswith(f"{key}."):
+                return origin
+    return ""
+
+
+def _near(key: str, origin: str) -> str:
+    known = [name for name, _ in dotted(Settings())]
+    near = get_close_matches(key, known, n=1) or [name for name in known if name.endswith(f".{key}")]
+    if not near:
+        return "; `pal config show` lists them"
+    named = PREFIX + near[0].upper().replace(".", "__") if f"({PREFIX}" in origin else near[0]
+    return f"; did you mean {named}?"

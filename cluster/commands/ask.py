@@ -1,6 +1,69 @@
-"""`pal ask`."""
+"""`pal ask`: one question, answered from the documents with its sources, or plainly not."""
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from actors.messages import Json
+from cluster.context import JsonFlag, KeyOption, UrlOption, emit, settings_of
+
+NOTHING = "Nothing in the documents supports an answer."
 
 
-def ask() -> None:
-    """Not built yet."""
-    raise NotImplementedError
+def ask(
+    ctx: typer.Context,
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    store: Annotated[
+        list[str] | None,
+        typer.Option("--store", metavar="ID|NAME", help="Look only in this store; repeatable."),
+    ] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, max=100, help="Passages to read.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Model that words the answer.")] = None,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask one question of your documents and get an answer with its sources."""
+    from cluster.client import connect
+    from cluster.commands.docs import store_id
+
+    with connect(settings_of(ctx).settings, url, api_key) as client:
+        body: dict[str, Any] = {"question": question, "k": k, "model": model}
+        if store:
+            body["vector_store_ids"] = [store_id(client, name) for name in store]
+        answer = client.post("/v1/qa", {key: value for key, value in body.items() if value is not None})
+    if as_json:
+        emit(answer)
+    else:
+        show_answer(answer)
+
+
+def show_answer(answer: Json) -> None:
+    """Print the answer, the sentence it rests on, and where that stands; or that there is none."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(markup=False, highlight=False, soft_wrap=True)
+    if answer["abstained"]:
+        console.print(Text(NOTHING, style="yellow"))
+        return
+    if answer["answer"]:
+        console.print(Text(answer["answer"].strip(), style="bold"))
+    if answer["quote"]:
+        console.print(Text(f"“{_one_line(answer['quote'])}”", style="italic"))
+    for line in cited(answer["citations"]):
+        console.print(Text(line, style="dim"))
+
+
+def cited(citations: Iterable[Json]) -> list[str]:
+    """One line for each citation: number, file, characters, quote."""
+    return [
+        f"  [{number}] {place['filename']}, characters {place['start']}–{place['end']}: "
+        f"“{_one_line(place['quote'])}”"
+        for number, place in enumerate(citations, start=1)
+    ]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

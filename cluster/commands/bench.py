@@ -1,10 +1,61 @@
-"""`pal bench`."""
+"""`pal bench`: runs one measurement each, as a program of its own. Imports none of them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
 
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from cluster.context import Invocation, settings_of
+
+ROOT = Path(__file__).parents[2]
+MEASUREMENTS = {
+    "serve": "Throughput and time to first token, against the bare engine.",
+    "qa": "Retrieval, answers and abstention on questions with known answers.",
+    "comply": "How closely the HTTP surface keeps to OpenAI's.",
+    "fuzz": "Generated requests against our own OpenAPI description.",
+    "kill-ingest": "Kill -9 while documents are added; nothing acknowledged may be lost.",
+    "first-answer": "Seconds from start to the first token.",
+    "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
+}
+
+app = typer.Typer(no_args_is_help=True, help="Measure speed, quality and robustness.")
 
 
-@app.callback()
-def bench() -> None:
-    """Not built yet."""
+def _command(name: str, sentence: str) -> None:
+    @app.command(
+        name,
+        help=f"{sentence} Arguments after `--` go to the measurement, so `-- --help` lists them.",
+        short_help=sentence,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def run(ctx: typer.Context) -> None:
+        _become(ctx, f"benchmarks.{name.replace('-', '_')}", ctx.args)
+
+
+def _become(ctx: typer.Context, module: str, arguments: list[str]) -> NoReturn:
+    """Turn this process into `python -m module`, with the settings of this call in its environment."""
+    environ = dict(os.environ)
+    if isinstance(ctx.obj, Invocation):
+        environ |= _as_environment(ctx)
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environ)
+
+
+def _as_environment(ctx: typer.Context) -> dict[str, str]:
+    loaded = settings_of(ctx)
+    named = {}
+    for key in loaded.origins:
+        value = loaded.settings.model_dump(mode="json")
+        for part in key.split("."):
+            value = value[part]
+        named["PAL_" + key.upper().replace(".", "__")] = (
+            ",".join(value) if isinstance(value, list) else str(value)
+        )
+    return named
+
+
+for _name, _sentence in MEASUREMENTS.items():
+    _command(_name, _sentence)
