@@ -1,7 +1,7 @@
 """Speaks HTTP to a running server. Knows no command and prints nothing."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -70,7 +70,7 @@ class Client:
                 return
             after = {"after": page["data"][-1]["id"]}
 
-    def stream(self, path: str, body: Json) -> Iterator[Json]:
+    def stream(self, path: str, body: Json) -> Generator[Json, None, None]:
         """The chunks of a streamed answer as they come. Closing the iterator stops the generation."""
         with self._errors(), self._http.stream("POST", path, json={**body, "stream": True}) as response:
             if response.is_error:

@@ -13,7 +13,11 @@ class Section(BaseModel):
     """A group of settings: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
 
 
@@ -150,6 +154,13 @@ class Settings(Section):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("api_keys", mode="after")
+    @classmethod
+    def _check_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not part or any(c.isspace() for c in part) for entry in keys for part in entry.split(":", 1)):
+            raise ValueError("each entry is `user:key` or a bare key, without spaces")
+        return keys
 
     @field_validator("home", mode="after")
     @classmethod

@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -48,7 +48,7 @@ def _as_environment(ctx: typer.Context) -> dict[str, str]:
     loaded = settings_of(ctx)
     named = {}
     for key in loaded.origins:
-        value = loaded.settings.model_dump(mode="json")
+        value: Any = loaded.settings.model_dump(mode="json")
         for part in key.split("."):
             value = value[part]
         named["PAL_" + key.upper().replace(".", "__")] = (

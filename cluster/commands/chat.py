@@ -1,6 +1,176 @@
-"""`pal chat`."""
+"""`pal chat`: a conversation line by line, from a terminal or from a pipe. Keeps the messages itself."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from actors.messages import Json, NotReady, PalError
+from cluster.commands.ask import cited
+from cluster.context import FAILED, JsonFlag, KeyOption, UrlOption, emit, note, settings_of
+
+if TYPE_CHECKING:
+    from cluster.client import Client
+
+HELP = """/help   this list
+/reset  begin anew
+/exit   leave (so does Ctrl-D); Ctrl-C stops an answer"""
 
 
-def chat() -> None:
-    """Not built yet."""
-    raise NotImplementedError
+@dataclass
+class Conversation:
+    """The messages so far, where they are kept, and what each request adds to them."""
+
+    options: dict[str, Any]
+    system: str | None = None
+    path: Path | None = None
+    messages: list[Json] = field(default_factory=list)
+
+    def load(self) -> None:
+        """Take up the conversation kept in `path`, if there is one."""
+        if self.path and self.path.exists():
+            self.messages = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+
+    def reset(self) -> None:
+        """Forget all messages, the kept ones too."""
+        self.messages.clear()
+        if self.path:
+            self.path.unlink(missing_ok=True)
+
+    def request(self, text: str) -> Json:
+        """The body that asks for an answer to `text`."""
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        asked = {"role": "user", "content": text}
+        return {**self.options, "messages": [*system, *self.messages, asked]}
+
+    def record(self, text: str, answer: str) -> None:
+        """Keep a question and its answer."""
+        turn = [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
+        self.messages += turn
+        if self.path:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as kept:
+                kept.writelines(json.dumps(message, ensure_ascii=False) + "\n" for message in turn)
+
+
+def chat(
+    ctx: typer.Context,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="NAME", help="Take up and keep the conversation NAME.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Model to talk to.")] = None,
+    system: Annotated[str | None, typer.Option("--system", help="What the model is told first.")] = None,
+    docs: Annotated[
+        list[str] | None,
+        typer.Option("--docs", metavar="STORE", help="Answer from this document store; repeatable."),
+    ] = None,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Chat line by line; questions may also come through a pipe."""
+    from cluster.client import connect
+    from cluster.commands.docs import store_id
+
+    settings = settings_of(ctx).settings
+    with connect(settings, url, api_key) as client:
+        options: dict[str, Any] = {"model": model or client.get("/v1/models")["data"][0]["id"]}
+        if docs:
+            options["documents"] = {"vector_store_ids": [store_id(client, name) for name in docs]}
+        conversation = Conversation(options, system, _kept_at(settings.home, session))
+        conversation.load()
+        if sys.stdin.isatty():
+            _introduce(options["model"], conversation)
+        failed = [not _answered(client, conversation, line, as_json) for line in _lines(conversation)]
+    if any(failed) and not sys.stdin.isatty():
+        raise typer.Exit(FAILED)
+
+
+def _kept_at(home: Path, session: str | None) -> Path | None:
+    if session is None:
+        return None
+    if not re.fullmatch(r"[\w-][\w.-]{0,99}", session):
+        raise typer.BadParameter("letters, digits, dot, dash and underscore only", param_hint="--session")
+    return home / "chats" / f"{session}.jsonl"
+
+
+def _introduce(model: str, conversation: Conversation) -> None:
+    kept = f", {len(conversation.messages) // 2} earlier turns" if conversation.messages else ""
+    note(f"{model}{kept}. /help lists commands, Ctrl-D leaves.")
+
+
+def _lines(conversation: Conversation) -> Iterator[str]:
+    """What the user says, line by line; carries out the commands among them."""
+    for line in _typed() if sys.stdin.isatty() else sys.stdin:
+        match line.strip():
+            case "":
+                continue
+            case "/exit" | "/quit":
+                return
+            case "/help":
+                note(HELP)
+            case "/reset":
+                conversation.reset()
+                note("begun anew")
+            case command if command.startswith("/") and " " not in command:
+                note(f"{command} is no command; /help lists them")
+            case text:
+                yield text
+
+
+def _typed() -> Iterator[str]:
+    import readline
+
+    readline.set_auto_history(True)
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            note("")
+            return
+        except KeyboardInterrupt:
+            note("\n(Ctrl-D leaves)")
+
+
+def _answered(client: "Client", conversation: Conversation, text: str, as_json: bool) -> bool:
+    """Print one answer as it comes. False if it failed, which leaves the conversation as it was.
+
+    Raises NotReady: nothing more can be asked.
+    """
+    parts: list[str] = []
+    extra: Json = {}
+    try:
+        with closing(client.stream("/v1/chat/completions", conversation.request(text))) as chunks:
+            for chunk in chunks:
+                extra = chunk.get("palimpsest") or extra
+                for choice in chunk["choices"]:
+                    piece = choice["delta"].get("content") or ""
+                    parts.append(piece)
+                    _print(piece, as_json)
+    except KeyboardInterrupt:
+        note(" (stopped)")
+    except NotReady:
+        raise
+    except PalError as error:
+        note(f"error: {error.message}")
+        return False
+    answer = "".join(parts)
+    conversation.record(text, answer)
+    citations = extra.get("citations", [])
+    if as_json:
+        emit({"question": text, "answer": answer, "citations": citations})
+    else:
+        typer.echo("\n".join(["", *cited(citations)]))
+    return True
+
+
+def _print(piece: str, as_json: bool) -> None:
+    if not as_json:
+        typer.echo(piece, nl=False)
+        sys.stdout.flush()

@@ -168,7 +168,7 @@ def add_all(
 
 
 def candidates_in(path: Path, directory: Path | None = None) -> Iterator[Candidate]:
-    """The files at `path`, sorted; named relative to `directory` (the working one) or to the path's parent."""
+    """Files at `path`, sorted; named relative to `directory` (the working one) or to the path's parent."""
     base = (directory or Path.cwd()).resolve()
     root = path.resolve()
     if not root.is_relative_to(base):
