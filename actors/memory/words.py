@@ -1,0 +1,64 @@
+"""Words of a text and their stems, as ranking compares them. Knows no index and no language model."""
+
+import re
+from functools import lru_cache
+
+_STOP = """
+    a an the of in on at to for from by with without into onto upon about as is are was were be been being am do
+    does did done has have had having can could will would shall should may might must not no nor it its itself
+    he him his she her hers they them their theirs this that these those there here and or but if then than so
+    such also any some all each both either own same other another one's i me my we us our you your
+    what which who whom whose when where why how s t
+"""
+STOP_WORDS = frozenset(_STOP.split())
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*[^\W\d_]*|[^\W\d_]+(?:['’][^\W\d_]+)?")
+_SUFFIXES = (
+    ("ational", "at"), ("ization", "iz"), ("isation", "iz"), ("fulness", ""), ("iveness", "iv"),
+    ("ations", "at"), ("ation", "at"), ("ators", "at"), ("ator", "at"), ("ating", "at"), ("ated", "at"),
+    ("ates", "at"), ("ate", "at"), ("ments", ""), ("ment", ""), ("ities", ""), ("ity", ""), ("ously", "ous"),
+    ("izing", "iz"), ("ising", "iz"), ("ized", "iz"), ("ised", "iz"), ("izes", "iz"), ("ises", "iz"),
+    ("ions", ""), ("ion", ""), ("ances", ""), ("ance", ""), ("ences", ""), ("ence", ""), ("ants", ""),
+    ("ant", ""), ("ents", ""), ("ent", ""), ("ively", "iv"), ("ives", "iv"), ("ive", "iv"), ("ically", "ic"),
+    ("ical", "ic"), ("ingly", ""), ("ings", ""), ("ing", ""), ("edly", ""), ("ied", "i"), ("ies", "i"), ("ics", ""), ("ic", ""),
+    ("ers", ""), ("ors", ""), ("er", ""), ("or", ""), ("ed", ""), ("ness", ""), ("ly", ""), ("ous", ""),
+    ("al", ""), ("es", ""), ("s", ""), ("e", ""),
+)  # fmt: skip
+_SHORTEST_WORD = 3
+
+
+def tokens(text: str) -> list[str]:
+    """Lower-case words and numbers of a text in order; "Tesla's" is "tesla", "1,000" is "1000"."""
+    return [normal(match.group()) for match in _TOKEN.finditer(text)]
+
+
+def token_spans(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, word as written) of every word and number."""
+    return [(match.start(), match.end(), match.group()) for match in _TOKEN.finditer(text)]
+
+
+def normal(word: str) -> str:
+    """A word as it is compared: lower case, no possessive, no digit grouping."""
+    word = word.lower()
+    if word[0].isdigit():
+        return word.replace(",", "").removesuffix("s")
+    return word.split("'")[0].split("’")[0]
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """The part of a normal word that its forms share (`founded`, `founder`, `founding` → `found`)."""
+    if not word.isalpha() or len(word) < _SHORTEST_WORD:
+        return word
+    for suffix, replacement in _SUFFIXES:
+        if word.endswith(suffix) and _can_stand(word[: -len(suffix)] + replacement):
+            if suffix == "s" and word.endswith(("ss", "us", "is")):
+                break
+            word = word[: -len(suffix)] + replacement
+            break
+    if len(word) > _SHORTEST_WORD and word[-1] == word[-2] and word[-1] not in "lsz":
+        return word[:-1]
+    return word[:-1] if len(word) > _SHORTEST_WORD and word[-1] in "iy" else word
+
+
+def _can_stand(stem: str) -> bool:
+    return len(stem) > 1 and any(letter in "aeiouy" for letter in stem)
