@@ -1,9 +1,14 @@
 """A plain class behind a handle: in this process, or as a Ray actor. Knows no actor by name."""
 
+import asyncio
+import contextlib
+import functools
 import inspect
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
+
+from actors.messages import NotReady
 
 T = TypeVar("T")
 NAMESPACE = "palimpsest"
@@ -18,6 +23,7 @@ class Placement:
     num_gpus: float = 0
     max_restarts: int = -1
     max_task_retries: int = 3
+    """How often a call is repeated whose actor died under it; a stream is never repeated."""
     max_concurrency: int = 256
     detached: bool = False
     env: dict[str, str] = field(default_factory=lambda: {"OMP_NUM_THREADS": "1"})
@@ -31,8 +37,9 @@ def here(build: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 def on_ray(cls: type[T], *args: Any, placement: Placement | None = None, **kwargs: Any) -> T:
     """A proxy over a Ray actor of `cls`, typed as `cls`. Ray must be initialised.
 
-    With a placement that has a name, an actor of that name is reused where it lives. Errors raised in the
-    actor come out as themselves.
+    Where the placement has a name, a living actor of that name is reused. `start`, where the class has it,
+    runs once per process of the actor however often it is called, and by itself after Ray restarted the
+    actor. Errors raised in the actor come out as themselves; NotReady tells that the actor is gone.
     """
     import ray
 
@@ -50,7 +57,7 @@ def on_ray(cls: type[T], *args: Any, placement: Placement | None = None, **kwarg
         options |= {"name": placement.name, "get_if_exists": True}
     if placement.detached:
         options |= {"lifetime": "detached"}
-    actor = ray.remote(cls).options(**options).remote(*args, **kwargs)
+    actor = ray.remote(_hosted(cls)).options(**options).remote(*args, **kwargs)
     return cast(T, _Proxy(cls, actor))
 
 
@@ -78,35 +85,35 @@ class _Proxy:
         function = inspect.getattr_static(self._cls, name)
         method = getattr(self._actor, name)
         call = _stream if inspect.isasyncgenfunction(function) else _call
-
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            return call(method, args, kwargs)
-
-        return forward
+        return functools.partial(call, self._cls.__name__, method)
 
     def __reduce__(self) -> Any:
         return (_Proxy, (self._cls, self._actor))
 
 
-async def _call(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    from ray.exceptions import RayTaskError
+async def _call(actor: str, method: Any, /, *args: Any, **kwargs: Any) -> Any:
+    from ray.exceptions import RayActorError, RayTaskError
 
     try:
         return await method.remote(*args, **kwargs)
     except RayTaskError as error:
-        raise _original(error) from None
+        raise _original(error) from error
+    except RayActorError as error:
+        raise _gone(actor) from error
 
 
-async def _stream(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncIterator[Any]:
+async def _stream(actor: str, method: Any, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
     import ray
-    from ray.exceptions import RayTaskError
+    from ray.exceptions import RayActorError, RayTaskError
 
-    references = method.options(num_returns="streaming").remote(*args, **kwargs)
+    references = method.options(num_returns="streaming", max_task_retries=0).remote(*args, **kwargs)
     try:
         async for reference in references:
             yield await reference
     except RayTaskError as error:
-        raise _original(error) from None
+        raise _original(error) from error
+    except RayActorError as error:
+        raise _gone(actor) from error
     finally:
         ray.cancel(references)
 
@@ -114,3 +121,63 @@ async def _stream(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 def _original(error: Any) -> BaseException:
     cause = error.cause
     return cause if isinstance(cause, BaseException) else cast(BaseException, error)
+
+
+def _gone(actor: str) -> NotReady:
+    return NotReady(f"the {actor} died or is being restarted; try again in a few seconds")
+
+
+class _Host:
+    """What runs in the actor's process: an object of the class, started at most once."""
+
+    _build: Callable[..., Any]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._object = self._build(*args, **kwargs)
+        self._starting = asyncio.Lock()
+        self._started = not hasattr(self._object, "start")
+
+    async def _start(self) -> None:
+        async with self._starting:
+            if not self._started:
+                await self._object.start()
+                self._started = True
+
+    async def _start_if_restarted(self) -> None:
+        import ray
+
+        if not self._started and ray.get_runtime_context().was_current_actor_reconstructed:
+            await self._start()
+
+
+def _hosted(cls: type) -> type:
+    """A class of the same name and methods as `cls`, for Ray, over an object of `cls`."""
+    members: dict[str, Any] = {"_build": staticmethod(cls), "__doc__": cls.__doc__}
+    for name, function in inspect.getmembers(cls, inspect.isfunction):
+        if name == "start":
+            members[name] = _Host._start
+        elif inspect.isasyncgenfunction(function) and not name.startswith("_"):
+            members[name] = _hosted_stream(function)
+        elif inspect.iscoroutinefunction(function) and not name.startswith("_"):
+            members[name] = _hosted_call(function)
+    return type(cls.__name__, (_Host,), members)
+
+
+def _hosted_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def call(self: _Host, *args: Any, **kwargs: Any) -> Any:
+        await self._start_if_restarted()
+        return await function(self._object, *args, **kwargs)
+
+    return call
+
+
+def _hosted_stream(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def stream(self: _Host, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        await self._start_if_restarted()
+        async with contextlib.aclosing(function(self._object, *args, **kwargs)) as items:
+            async for item in items:
+                yield item
+
+    return stream

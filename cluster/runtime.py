@@ -1,1 +1,120 @@
 """Starts, joins and stops Ray, with its token and dashboard on loopback."""
+
+import ipaddress
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.messages import NotReady
+from configs.schema import Settings
+
+OBJECT_STORE_BYTES = 300 * 1024**2
+"""Nothing large passes through the object store: who holds a model reads it from its files."""
+
+CALM = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+}
+
+
+@dataclass(frozen=True)
+class Ray:
+    """A Ray that this process started or joined."""
+
+    address: str
+    dashboard: str | None
+    token: Path | None
+    """File with the token that the dashboard asks for; None where the environment holds the token itself."""
+    started_here: bool
+
+
+@contextmanager
+def ray_runtime(settings: Settings) -> Iterator[Ray]:
+    """Ray for the length of the block: started here, or joined at `cluster.address`.
+
+    What was started here is stopped at the end; a cluster that was joined is only left.
+    Raises NotReady where there is no cluster at the address, or Ray does not start.
+    """
+    token = _token(settings)
+    os.environ.update({key: os.environ.get(key, value) for key, value in CALM.items()})
+    logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
+    import ray
+
+    joined = settings.cluster.address is not None
+    try:
+        context = ray.init(**(_joining(settings) if joined else _starting(settings)))
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = f"at {settings.cluster.address}" if joined else "on this machine"
+        raise NotReady(f"no Ray {where}: {error}") from error
+    try:
+        dashboard = f"http://{context.dashboard_url}" if context.dashboard_url else None
+        yield Ray(context.address_info["address"], dashboard, token, not joined)
+    finally:
+        ray.shutdown()
+
+
+def _starting(settings: Settings) -> dict[str, object]:
+    cluster = settings.cluster
+    return {
+        "address": "local",
+        "num_cpus": cluster.num_cpus or max(2, os.cpu_count() or 2),
+        "include_dashboard": True,
+        "dashboard_host": cluster.dashboard_host,
+        "dashboard_port": cluster.dashboard_port,
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "logging_level": logging.WARNING,
+        "log_to_driver": False,
+        "_node_ip_address": "127.0.0.1",
+    }
+
+
+def _joining(settings: Settings) -> dict[str, object]:
+    elsewhere = not _on_this_machine(settings.cluster.address)
+    return {
+        "address": settings.cluster.address,
+        "logging_level": logging.WARNING,
+        "log_to_driver": False,
+        "runtime_env": {"working_dir": str(_checkout())} if elsewhere else {},
+    }
+
+
+def _token(settings: Settings) -> Path | None:
+    """The file of the token that Ray asks for, made if need be.
+
+    A token that the environment names is kept. Ray itself turns authentication on for a cluster started
+    here, and for one that is joined where a token is found.
+    """
+    if "RAY_AUTH_TOKEN" in os.environ:
+        return None
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if named:
+        return Path(named)
+    if settings.cluster.address is not None:
+        return Path.home() / ".ray" / "auth_token"
+    path = settings.home / "run" / "ray_token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+    return path
+
+
+def _on_this_machine(address: str | None) -> bool:
+    host = (address or "").rpartition(":")[0].removeprefix("ray://")
+    if host in {"", "localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _checkout() -> Path:
+    return Path(__file__).resolve().parent.parent

@@ -1,9 +1,15 @@
-"""Fixtures that every floor shares: a home of its own for each test, and the models where they are on disk."""
+"""Fixtures that every floor shares: a home for each test, Ray, and the models where they are on disk."""
 
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from cluster.runtime import Ray
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -40,3 +46,29 @@ def model_dir() -> Path:
 def embedder_dir() -> Path:
     """Directory of the embedding model; skips where it is not pulled."""
     return _pulled("minilm-l6")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    return _free_port()
+
+
+@pytest.fixture(scope="session")
+def ray_runtime(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Ray]":
+    """One Ray for the whole run."""
+    from cluster.runtime import ray_runtime as runtime
+    from configs.schema import ClusterSettings, Settings
+
+    settings = Settings(
+        home=tmp_path_factory.mktemp("ray-home"),
+        cluster=ClusterSettings(num_cpus=4, dashboard_port=_free_port()),
+    )
+    with runtime(settings) as running:
+        yield running
