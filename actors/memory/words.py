@@ -4,10 +4,10 @@ import re
 from functools import lru_cache
 
 _STOP = """
-    a an the of in on at to for from by with without into onto upon about as is are was were be been being am do
-    does did done has have had having can could will would shall should may might must not no nor it its itself
-    he him his she her hers they them their theirs this that these those there here and or but if then than so
-    such also any some all each both either own same other another one's i me my we us our you your
+    a an the of in on at to for from by with without into onto upon about as is are was were be been being am
+    do does did done has have had having can could will would shall should may might must not no nor it its
+    itself he him his she her hers they them their theirs this that these those there here and or but if then
+    than so such also any some all each both either own same other another i me my we us our you your one
     what which who whom whose when where why how s t
 """
 STOP_WORDS = frozenset(_STOP.split())
@@ -19,7 +19,8 @@ _SUFFIXES = (
     ("izing", "iz"), ("ising", "iz"), ("ized", "iz"), ("ised", "iz"), ("izes", "iz"), ("ises", "iz"),
     ("ions", ""), ("ion", ""), ("ances", ""), ("ance", ""), ("ences", ""), ("ence", ""), ("ants", ""),
     ("ant", ""), ("ents", ""), ("ent", ""), ("ively", "iv"), ("ives", "iv"), ("ive", "iv"), ("ically", "ic"),
-    ("ical", "ic"), ("ingly", ""), ("ings", ""), ("ing", ""), ("edly", ""), ("ied", "i"), ("ies", "i"), ("ics", ""), ("ic", ""),
+    ("ical", "ic"), ("ingly", ""), ("ings", ""), ("ing", ""), ("edly", ""), ("ied", "i"), ("ies", "i"), ("ics", ""),
+    ("ic", ""),
     ("ers", ""), ("ors", ""), ("er", ""), ("or", ""), ("ed", ""), ("ness", ""), ("ly", ""), ("ous", ""),
     ("al", ""), ("es", ""), ("s", ""), ("e", ""),
 )  # fmt: skip
