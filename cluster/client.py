@@ -27,7 +27,7 @@ class Client:
         timeout_s: float = 600,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = _checked(url)
         beyond = httpx.URL(self.url).host not in LOOPBACK_HOSTS
         self._http = httpx.Client(
             base_url=self.url,
@@ -107,8 +107,6 @@ class Client:
             raise Timeout(f"{self.url} did not answer in time") from error
         except httpx.TransportError as error:
             raise PalError(f"the connection to {self.url} broke: {error}") from error
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise PalError(f"{self.url} is no http address: {error}") from error
 
 
 def connect(settings: Settings, url: str | None = None, api_key: str | None = None) -> Client:
@@ -120,6 +118,17 @@ def connect(settings: Settings, url: str | None = None, api_key: str | None = No
         user, separator, key = settings.api_keys[0].partition(":")
         api_key = key if separator else user
     return Client(url, api_key, timeout_s=settings.serve.request_timeout_s + 10)
+
+
+def _checked(url: str) -> str:
+    full = url if "://" in url else f"http://{url}"
+    try:
+        parsed = httpx.URL(full)
+    except httpx.InvalidURL as error:
+        raise PalError(f"{url} is no http address: {error}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise PalError(f"{url} is no http address")
+    return full.rstrip("/").removesuffix("/v1")
 
 
 def _error_of(response: httpx.Response) -> PalError:

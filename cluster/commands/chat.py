@@ -79,11 +79,12 @@ def chat(
     from cluster.commands.docs import store_id
 
     settings = settings_of(ctx).settings
+    path = _kept_at(settings.home, session)
     with connect(settings, url, api_key) as client:
         options: dict[str, Any] = {"model": model or client.get("/v1/models")["data"][0]["id"]}
         if docs:
             options["documents"] = {"vector_store_ids": [store_id(client, name) for name in docs]}
-        conversation = Conversation(options, system, _kept_at(settings.home, session))
+        conversation = Conversation(options, system, path)
         conversation.load()
         if sys.stdin.isatty():
             _introduce(options["model"], conversation)

@@ -1,0 +1,73 @@
+"""A server that answers from a table, so that commands can be tried without one of ours."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+Answer = tuple[int, Any]
+
+
+class FakeServer:
+    """Answers `(method, path)` from `routes`; a list answers as server-sent events. Keeps all `requests`."""
+
+    def __init__(self) -> None:
+        self.routes: dict[tuple[str, str], Callable[[Any], Answer]] = {}
+        self.requests: list[tuple[str, str, Any]] = []
+        self.headers: dict[str, str] = {}
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def on(self, method: str, path: str, body: Any, status: int = 200) -> None:
+        self.routes[method, path] = lambda _: (status, body)
+
+    def bodies(self, path: str) -> list[Any]:
+        return [body for _, asked, body in self.requests if asked == path]
+
+    def stop(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self) -> None:
+                path = self.path.partition("?")[0]
+                raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+                is_json = self.headers.get("content-type") == "application/json"
+                body = json.loads(raw) if is_json else raw
+                fake.requests.append((self.command, path, body))
+                fake.headers = dict(self.headers)
+                missing = {"error": {"message": f"nothing at {path}", "code": "not_found"}}
+                status, answer = fake.routes.get((self.command, path), lambda _: (404, missing))(body)
+                if isinstance(answer, list):
+                    events = [*map(json.dumps, answer), "[DONE]"]
+                    data, kind = "".join(f"data: {e}\n\n" for e in events), "text/event-stream"
+                else:
+                    data, kind = json.dumps(answer), "application/json"
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(data.encode())))
+                self.end_headers()
+                self.wfile.write(data.encode())
+
+            do_GET = do_POST = do_DELETE = _answer
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return
+
+        return Handler
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeServer]:
+    server = FakeServer()
+    yield server
+    server.stop()

@@ -1,0 +1,91 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cluster.__main__ import app
+
+pal = CliRunner()
+PLACE = {"document_id": "file-1", "filename": "a.md", "start": 3, "end": 8, "quote": "Paris", "score": 0.9}
+
+
+def chunk(content: str | None, **extra: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": content}}], **extra}
+
+
+@pytest.fixture
+def server(fake):
+    """Says each last message back, in two chunks, and fails on "fail"."""
+
+    def answer(body: Any) -> tuple[int, Any]:
+        said = body["messages"][-1]["content"]
+        if said == "fail":
+            return 400, {"error": {"message": "too long", "code": "context_length_exceeded"}}
+        return 200, [chunk(None), chunk("You said "), chunk(said), {"choices": [], "usage": {}}]
+
+    fake.on("GET", "/v1/models", {"data": [{"id": "base"}, {"id": "embedder"}]})
+    fake.on("GET", "/v1/vector_stores", {"data": [{"id": "vs_1", "name": "notes"}], "has_more": False})
+    fake.routes["POST", "/v1/chat/completions"] = answer
+    return fake
+
+
+def messages(server) -> list[list[str]]:
+    return [[m["content"] for m in body["messages"]] for body in server.bodies("/v1/chat/completions")]
+
+
+def test_piped_lines_are_turns_of_one_conversation(server) -> None:
+    result = pal.invoke(app, ["chat", "--url", server.url], input="one\n\ntwo\n")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == ["You said one", "You said two"]
+    assert messages(server) == [["one"], ["one", "You said one", "two"]]
+    assert server.bodies("/v1/chat/completions")[0]["model"] == "base"
+
+
+def test_system_model_and_documents_are_passed_on(server) -> None:
+    arguments = ["chat", "--system", "Be brief.", "--model", "m", "--docs", "notes", "--url", server.url]
+    pal.invoke(app, arguments, input="hi\n")
+    body = server.bodies("/v1/chat/completions")[0]
+    assert body["messages"][0] == {"role": "system", "content": "Be brief."}
+    assert (body["model"], body["documents"]) == ("m", {"vector_store_ids": ["vs_1"]})
+
+
+def test_commands_are_carried_out_here(server) -> None:
+    result = pal.invoke(
+        app, ["chat", "--url", server.url], input="one\n/reset\n/help\n/what\ntwo\n/exit\nthree\n"
+    )
+    assert messages(server) == [["one"], ["two"]]
+    assert "begun anew" in result.stderr
+    assert "/what is no command" in result.stderr
+
+
+def test_a_refused_question_leaves_the_conversation_as_it_was(server) -> None:
+    result = pal.invoke(app, ["chat", "--url", server.url], input="fail\none\n")
+    assert result.exit_code == 1
+    assert "error: too long" in result.stderr
+    assert messages(server) == [["fail"], ["one"]]
+
+
+def test_a_session_is_taken_up_again_until_it_is_reset(server) -> None:
+    arguments = ["chat", "--session", "trip", "--url", server.url]
+    pal.invoke(app, arguments, input="one\n")
+    pal.invoke(app, arguments, input="two\n/reset\n")
+    pal.invoke(app, arguments, input="three\n")
+    assert messages(server) == [["one"], ["one", "You said one", "two"], ["three"]]
+    assert (Path(os.environ["PAL_HOME"]) / "chats" / "trip.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden"])
+def test_a_session_name_is_no_path(name: str) -> None:
+    assert pal.invoke(app, ["chat", "--session", name, "--url", "http://127.0.0.1:1"]).exit_code == 2
+
+
+def test_citations_follow_the_answer(server) -> None:
+    last = {"choices": [], "palimpsest": {"citations": [PLACE]}}
+    server.on("POST", "/v1/chat/completions", [chunk("Paris."), last])
+    shown = pal.invoke(app, ["chat", "--url", server.url], input="Which city?\n").stdout
+    assert shown.splitlines() == ["Paris.", "  [1] a.md, characters 3–8: “Paris”"]
+    told = pal.invoke(app, ["chat", "--json", "--url", server.url], input="Which city?\n").stdout
+    assert json.loads(told) == {"question": "Which city?", "answer": "Paris.", "citations": [PLACE]}
