@@ -1,16 +1,28 @@
 """Holds one partition of the documents; the only opener of its files. Knows no model and no HTTP."""
 
+import asyncio
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.messages import ChunkText, FileInfo, Health, ParsedDocument, Passage, StoreInfo
+from actors.memory import files, recall, stores
+from actors.memory.database import DirectoryLock, checkpoint, connect
+from actors.memory.documents import DocumentStore
+from actors.memory.index import VectorIndex
+from actors.memory.migrations import migrate
+from actors.memory.upkeep import VectorCache
+from actors.memory.vectors import Matrices
+from actors.memory.workers import Workers
+from actors.messages import ChunkText, FileInfo, Health, NotReady, ParsedDocument, Passage, StoreInfo
 from configs.schema import DocumentSettings
 
 Vectors = NDArray[np.float32]
+MATRIX_BYTES = 512 * 1024**2
+"""Memory for the vectors of the users who asked last; one user's matrix is held whatever its size."""
 
 
 class Keeper:
@@ -19,10 +31,30 @@ class Keeper:
     def __init__(self, directory: Path, settings: DocumentSettings) -> None:
         self._directory = directory
         self._settings = settings
+        self._lock = DirectoryLock(directory)
+        self._matrices = Matrices(MATRIX_BYTES)
+        self._workers: Workers | None = None
+        self._cache: VectorCache | None = None
 
     async def start(self) -> None:
-        """Open the store and take the directory's lock. Raises Locked if another process has it."""
-        raise NotImplementedError
+        """Open the store and take the directory's lock.
+
+        Raises Locked if another process has it, NotReady if the database cannot be read.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock.acquire()
+        try:
+            await asyncio.to_thread(_prepare, self._directory)
+        except sqlite3.DatabaseError as error:
+            self._lock.release()
+            raise NotReady(
+                f"the document store in {self._directory} cannot be opened ({error}): restore it from a "
+                "backup, or move the directory away to start with an empty one"
+            ) from error
+        self._workers = Workers(self._directory)
+        if self._settings.vector_cache:
+            self._cache = VectorCache(VectorIndex(self._directory / "vectors"), self._workers)
+            self._cache.start()
 
     async def add_file(
         self,
@@ -38,23 +70,25 @@ class Keeper:
         Same filename and content: no-op, the stored file is returned. Same filename, other content: its
         passages are replaced under the same id. The same event_id twice writes once.
         """
-        raise NotImplementedError
+        info = await self._open.write(files.add, user, event_id, document, purpose, chunks, vectors)
+        self._wake()
+        return info
 
     async def find_file(self, user: str, filename: str, sha256: str) -> FileInfo | None:
         """The stored file of that name and content, so that an unchanged one need not be read again."""
-        raise NotImplementedError
+        return await self._open.read(files.find, user, filename, sha256)
 
     async def get_file(self, user: str, file_id: str) -> FileInfo:
         """Raises NotFound."""
-        raise NotImplementedError
+        return await self._open.read(files.get, user, file_id)
 
     async def file_text(self, user: str, file_id: str) -> str:
         """The text that offsets count in. Raises NotFound."""
-        raise NotImplementedError
+        return cast(str, await self._open.read(files.body, user, file_id, "text"))
 
     async def file_content(self, user: str, file_id: str) -> bytes:
         """The bytes as uploaded. Raises NotFound."""
-        raise NotImplementedError
+        return cast(bytes, await self._open.read(files.body, user, file_id, "content"))
 
     async def list_files(
         self,
@@ -66,45 +100,51 @@ class Keeper:
         purpose: str | None = None,
     ) -> list[FileInfo]:
         """Files by creation time, at most `limit`, beginning after the file id `after`."""
-        raise NotImplementedError
+        return await self._open.read(files.listed, user, limit, after, order, purpose)
 
     async def delete_file(self, user: str, file_id: str) -> None:
-        """Remove a document, its passages, vectors and memberships for good. Raises NotFound."""
-        raise NotImplementedError
+        """Remove a document, its passages, vectors and memberships for good. Raises NotFound.
+
+        When this returns, neither the database nor its log holds a byte of it; the vector cache, which has
+        no text, forgets it soon after.
+        """
+        await self._open.write(files.delete, user, file_id)
+        await self._open.outside(checkpoint)
+        self._wake()
 
     async def create_store(
         self, user: str, event_id: str, name: str, file_ids: Sequence[str], metadata: Mapping[str, str]
     ) -> StoreInfo:
         """A new vector store. Raises NotFound for a file that is not there."""
-        raise NotImplementedError
+        return await self._open.write(stores.create, user, event_id, name, file_ids, metadata)
 
     async def get_store(self, user: str, store_id: str) -> StoreInfo:
         """Raises NotFound."""
-        raise NotImplementedError
+        return await self._open.read(stores.get, user, store_id)
 
     async def list_stores(
         self, user: str, *, limit: int = 20, after: str | None = None, order: Literal["asc", "desc"] = "desc"
     ) -> list[StoreInfo]:
         """Vector stores by creation time."""
-        raise NotImplementedError
+        return await self._open.read(stores.listed, user, limit, after, order)
 
     async def update_store(
         self, user: str, store_id: str, name: str | None, metadata: Mapping[str, str] | None
     ) -> StoreInfo:
         """Rename a store or replace its metadata; None leaves a value as it is. Raises NotFound."""
-        raise NotImplementedError
+        return await self._open.write(stores.update, user, store_id, name, metadata)
 
     async def delete_store(self, user: str, store_id: str) -> None:
         """Remove a store; its files stay. Raises NotFound."""
-        raise NotImplementedError
+        await self._open.write(stores.delete, user, store_id)
 
     async def attach_file(self, user: str, store_id: str, file_id: str) -> None:
         """Put a file in a store. Raises NotFound."""
-        raise NotImplementedError
+        await self._open.write(stores.attach, user, store_id, file_id)
 
     async def detach_file(self, user: str, store_id: str, file_id: str) -> None:
         """Take a file out of a store. Raises NotFound."""
-        raise NotImplementedError
+        await self._open.write(stores.detach, user, store_id, file_id)
 
     async def search(
         self,
@@ -119,12 +159,55 @@ class Keeper:
 
         `store_ids` None searches all of the user's documents. Raises NotFound for a store that is not there.
         """
-        raise NotImplementedError
+        return await self._open.read(self._search, user, query, vector, store_ids, k)
 
     async def health(self) -> Health:
         """Whether the store answers; detail tells of the vector cache."""
-        raise NotImplementedError
+        if self._workers is None:
+            return Health(ok=False, detail="not started")
+        await self._workers.read(_answers)
+        return Health(ok=True, detail=self._cache.detail if self._cache else "vector cache: not wanted")
 
     async def close(self) -> None:
         """Flush and release the directory."""
-        raise NotImplementedError
+        if self._cache is not None:
+            await self._cache.close()
+            self._cache = None
+        if self._workers is not None:
+            await asyncio.to_thread(self._workers.close)
+            self._workers = None
+        self._lock.release()
+
+    @property
+    def _open(self) -> Workers:
+        if self._workers is None:
+            raise NotReady("the document store is not open")
+        return self._workers
+
+    def _wake(self) -> None:
+        if self._cache is not None:
+            self._cache.wake()
+
+    def _search(
+        self,
+        connection: sqlite3.Connection,
+        user: str,
+        query: str,
+        vector: Vectors,
+        store_ids: Sequence[str] | None,
+        k: int,
+    ) -> list[Passage]:
+        store = DocumentStore(connection, self._matrices, self._cache)
+        return recall.search(store, user, query, vector, store_ids, k)
+
+
+def _prepare(directory: Path) -> None:
+    connection = connect(directory)
+    try:
+        migrate(connection)
+    finally:
+        connection.close()
+
+
+def _answers(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT 1 FROM files LIMIT 1")

@@ -1,5 +1,6 @@
 """What ranking may ask of one user's documents: words, vectors, passages. Knows no ranking and no writing."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from actors.messages import InvalidRequest, NotFound
 EXACT_LIMIT = 50_000
 """Passages up to which every vector is compared: exact, about 10 ms, and 77 MB at 384 dimensions. Beyond it
 the vector cache proposes candidates."""
+PENDING_LIMIT = 10_000
+"""Passages the vector cache has not heard of that are compared one by one; with more it is passed over."""
 OVERFETCH = 4
 """Candidates asked of the vector cache for each one wanted."""
 
@@ -28,7 +31,7 @@ class LexicalHit(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkRow:
-    """A stored passage: `document_text[start:end] == text`; `ordinal` counts the document's passages from 0."""
+    """A stored passage: `document_text[start:end] == text`; `ordinal` counts from 0 in its document."""
 
     id: int
     document_id: str
@@ -132,12 +135,11 @@ class DocumentStore:
     def chunks(self, user: str, chunk_ids: Sequence[int]) -> list[ChunkRow]:
         """The given passages in the order asked; ids that are not the user's are left out."""
         number = self._user(user)
-        marks = ",".join("?" * len(chunk_ids))
         rows = self._connection.execute(
             'SELECT c.id, f.id AS document_id, f.filename, f.media_type, c.ordinal, c.start, c."end", '
             "c.heading, c.text FROM chunks c JOIN files f ON f.number = c.file "
-            f"WHERE c.user = ? AND c.id IN ({marks})",
-            (number, *chunk_ids),
+            "WHERE c.user = ? AND c.id IN (SELECT value FROM json_each(?))",
+            (number, json.dumps(list(chunk_ids))),
         )
         found = {row["id"]: ChunkRow(**dict(row)) for row in rows}
         return [found[chunk] for chunk in chunk_ids if chunk in found]
@@ -164,8 +166,10 @@ class DocumentStore:
         if proposed is None:
             return None
         pending = self._connection.execute(
-            "SELECT chunk FROM outbox WHERE user = ? AND present ORDER BY id", (user,)
+            "SELECT chunk FROM outbox WHERE user = ? AND present LIMIT ?", (user, PENDING_LIMIT + 1)
         ).fetchall()
+        if len(pending) > PENDING_LIMIT:
+            return None
         candidates = sorted({*proposed, *(row["chunk"] for row in pending)})
         ids, rows = vectors.stored(self._connection, user, candidates, files)
         if files is not None and len(ids) < limit:
@@ -176,17 +180,17 @@ class DocumentStore:
         number = self._user(user)
         if store_ids is None:
             return number, None
-        marks = ",".join("?" * len(store_ids))
         rows = self._connection.execute(
-            f"SELECT number, id FROM stores WHERE user = ? AND id IN ({marks})", (number, *store_ids)
+            "SELECT number, id FROM stores WHERE user = ? AND id IN (SELECT value FROM json_each(?))",
+            (number, json.dumps(list(store_ids))),
         ).fetchall()
         known = {row["id"]: row["number"] for row in rows}
         for store_id in store_ids:
             if store_id not in known:
                 raise NotFound(f"no vector store {store_id!r}", param="vector_store_ids")
-        marks = ",".join("?" * len(known))
         files = self._connection.execute(
-            f"SELECT DISTINCT file FROM store_files WHERE store IN ({marks})", tuple(known.values())
+            "SELECT DISTINCT file FROM store_files WHERE store IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(known.values())),),
         )
         return number, [row["file"] for row in files]
 
@@ -197,15 +201,11 @@ class DocumentStore:
         return None if row is None else int(row["id"])
 
     def _count(self, user: int, files: Sequence[int] | None) -> int:
-        if files is None:
-            query, parameters = "SELECT count(*) FROM chunks WHERE user = ?", [user]
-        else:
-            marks = ",".join("?" * len(files))
-            query, parameters = (
-                f"SELECT count(*) FROM chunks WHERE user = ? AND file IN ({marks})",
-                [user, *files],
-            )
-        return int(self._connection.execute(query, parameters).fetchone()[0])
+        condition, parameters = vectors.among(files)
+        row = self._connection.execute(
+            f"SELECT count(*) FROM chunks c WHERE c.user = ?{condition}", (user, *parameters)
+        ).fetchone()
+        return int(row[0])
 
     def _check_dimensions(self, vector: Vectors) -> None:
         row = self._connection.execute("SELECT value FROM facts WHERE name = 'dimensions'").fetchone()

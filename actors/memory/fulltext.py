@@ -4,8 +4,11 @@ Each user has index tables of their own, so that one user's words neither slow n
 are external-content tables over a view, so text is stored once, and SQLite can compare index and truth.
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
+
+from actors.memory.vectors import among
 
 NEIGHBOURS = 1
 """Passages before and after that belong to a passage's window."""
@@ -129,16 +132,16 @@ def scores(
     if not passages:
         return {}
     table = f"{column}_{int(user)}"
-    marks = ",".join("?" * len(passages))
     rows = connection.execute(
-        f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ? AND rowid IN ({marks})",
-        (expression(terms), *passages),
+        f"SELECT rowid, -bm25({table}) FROM {table} WHERE {table} MATCH ? "
+        "AND rowid IN (SELECT value FROM json_each(?))",
+        (expression(terms), json.dumps(list(passages))),
     )
     return {row[0]: row[1] for row in rows}
 
 
-def _within(table: str, files: Sequence[int] | None) -> tuple[str, Sequence[int]]:
+def _within(table: str, files: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
     if files is None:
         return "", ()
-    marks = ",".join("?" * len(files))
-    return f"CROSS JOIN chunks c ON c.id = {table}.rowid AND c.file IN ({marks})", files
+    condition, parameters = among(files)
+    return f"CROSS JOIN chunks c ON c.id = {table}.rowid{condition}", parameters

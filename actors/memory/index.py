@@ -1,1 +1,148 @@
-"""The vector cache: the one door to Chroma, rebuilt from stored vectors whenever it is lost."""
+"""The vector cache: the one door to Chroma. It can be lost at any time, and knows no text and no file.
+
+One collection a user, holding passage ids and vectors alone. A file beside it names the database it was
+filled from, so that one left by another database, or by a filling that was cut short, is not believed.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+FORMAT = 1
+BATCH = 2000
+"""Vectors in one call to Chroma, below its own limit."""
+
+
+class IndexFailed(Exception):
+    """Chroma could not be loaded, opened or used; search goes on without it."""
+
+
+class VectorIndex:
+    """Approximate nearest passages. Blocking; one thread writes, others may call `propose` meanwhile."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._client: Any = None
+        self._collections: dict[int, Any] = {}
+
+    def open(self, identity: str) -> bool:
+        """Load Chroma (seconds) and its files. False if it starts empty and must be filled and sealed.
+
+        Raises IndexFailed, after trying once with an empty directory.
+        """
+        whole = self._sealed_by() == {"identity": identity, "format": FORMAT}
+        if whole:
+            try:
+                self._open_client()
+            except IndexFailed:
+                whole = False
+        if not whole:
+            self.wipe()
+        return whole
+
+    def wipe(self) -> None:
+        """Start again with an empty directory, unsealed. Raises IndexFailed."""
+        self.close()
+        if self._directory.exists():
+            shutil.rmtree(self._directory)
+        self._open_client()
+
+    def seal(self, identity: str) -> None:
+        """Say that every vector of that database is in here or in its outbox."""
+        temporary = self._mark.with_suffix(".new")
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump({"identity": identity, "format": FORMAT}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._mark)
+
+    def put(self, user: int, ids: Sequence[int], vectors: Vectors) -> None:
+        """Add or overwrite vectors, shape (len(ids), dimensions). Raises IndexFailed."""
+        collection = self._collection(user)
+        with _failures():
+            for first in range(0, len(ids), BATCH):
+                part = slice(first, first + BATCH)
+                collection.upsert(ids=[str(chunk) for chunk in ids[part]], embeddings=vectors[part])
+
+    def remove(self, user: int, ids: Sequence[int]) -> None:
+        """Take vectors out; unknown ids are no error. Raises IndexFailed."""
+        collection = self._collection(user)
+        with _failures():
+            for first in range(0, len(ids), BATCH):
+                collection.delete(ids=[str(chunk) for chunk in ids[first : first + BATCH]])
+
+    def ids(self) -> dict[int, set[int]]:
+        """Every user's passage ids, users without any left out. Raises IndexFailed."""
+        with _failures():
+            held = {
+                int(collection.name.removeprefix("user-")): {
+                    int(chunk) for chunk in collection.get(include=[])["ids"]
+                }
+                for collection in self._client.list_collections()
+            }
+        return {user: ids for user, ids in held.items() if ids}
+
+    def propose(self, user: int, vector: Vectors, limit: int) -> list[int] | None:
+        """Ids of about `limit` near passages, best first; None before `open` has succeeded."""
+        if self._client is None:
+            return None
+        collection = self._collection(user)
+        with _failures():
+            found = collection.query(query_embeddings=[vector], n_results=limit, include=[])
+        return [int(chunk) for chunk in found["ids"][0]]
+
+    def close(self) -> None:
+        """Let go of the files."""
+        client, self._client = self._client, None
+        self._collections = {}
+        if client is not None:
+            with _failures():
+                client.close()
+
+    @property
+    def _mark(self) -> Path:
+        return self._directory / "filled-from.json"
+
+    def _sealed_by(self) -> object:
+        try:
+            return json.loads(self._mark.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def _open_client(self) -> None:
+        with _failures():
+            import chromadb
+            from chromadb.config import Settings
+
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._client = chromadb.PersistentClient(
+                path=self._directory, settings=Settings(anonymized_telemetry=False)
+            )
+
+    def _collection(self, user: int) -> Any:
+        if user not in self._collections:
+            with _failures():
+                self._collections[user] = self._client.get_or_create_collection(
+                    f"user-{user}", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+                )
+        return self._collections[user]
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        from chromadb.errors import ChromaError
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        raise IndexFailed(f"Chroma cannot be imported: {error}") from error
+    try:
+        yield
+    except (ChromaError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        raise IndexFailed(f"Chroma failed: {type(error).__name__}: {error}") from error

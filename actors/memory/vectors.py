@@ -1,5 +1,6 @@
 """Exact nearest passages: each user's vectors as one matrix in memory, read from SQLite. Knows no text."""
 
+import json
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -78,7 +79,7 @@ def nearest_streamed(
     connection: sqlite3.Connection, user: int, query: Vectors, files: Sequence[int] | None, limit: int
 ) -> list[tuple[int, float]]:
     """What `nearest` gives, read from SQLite block by block: for more vectors than should be held."""
-    condition, parameters = _among(files)
+    condition, parameters = among(files)
     rows = connection.execute(
         "SELECT v.chunk, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id "
         f"WHERE c.user = ?{condition} ORDER BY c.id",
@@ -99,20 +100,20 @@ def stored(
     connection: sqlite3.Connection, user: int, passages: Sequence[int], files: Sequence[int] | None = None
 ) -> tuple[Ids, Vectors]:
     """Vectors of given passages of the user, read from SQLite; ids unknown or in other files are left out."""
-    condition, parameters = _among(files)
-    marks = ",".join("?" * len(passages))
+    condition, parameters = among(files)
     rows = connection.execute(
         "SELECT v.chunk, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id "
-        f"WHERE c.user = ? AND c.id IN ({marks}){condition} ORDER BY c.id",
-        (user, *passages, *parameters),
+        f"WHERE c.user = ? AND c.id IN (SELECT value FROM json_each(?)){condition} ORDER BY c.id",
+        (user, json.dumps([int(passage) for passage in passages]), *parameters),
     ).fetchall()
     return np.array([row[0] for row in rows], dtype=np.int64), _stack([row[1] for row in rows])
 
 
-def _among(files: Sequence[int] | None) -> tuple[str, Sequence[int]]:
+def among(files: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
+    """SQL that keeps the chunks `c` of given files, and its parameter; nothing where all files will do."""
     if files is None:
         return "", ()
-    return f" AND c.file IN ({','.join('?' * len(files))})", files
+    return " AND c.file IN (SELECT value FROM json_each(?))", (json.dumps(list(files)),)
 
 
 def _refreshed(connection: sqlite3.Connection, user: int, generation: int, held: Matrix | None) -> Matrix:

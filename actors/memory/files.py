@@ -1,0 +1,249 @@
+"""Files and their passages as rows: added, replaced, deleted whole. Knows no search and no vector store."""
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from actors.memory import fulltext, outbox
+from actors.memory.vectors import Vectors
+from actors.messages import ChunkText, FileInfo, InvalidRequest, NotFound, ParsedDocument
+
+Order = Literal["asc", "desc"]
+LONGEST_FILENAME = 512
+
+
+def check_filename(filename: str) -> None:
+    """Raises InvalidRequest unless it is a plain relative path such as `docs/a.md`."""
+    parts = filename.replace("\\", "/").split("/")
+    wrong = (
+        "is empty"
+        if not filename.strip()
+        else f"is longer than {LONGEST_FILENAME} characters"
+        if len(filename) > LONGEST_FILENAME
+        else "has control characters"
+        if any(not character.isprintable() for character in filename)
+        else "has a backslash"
+        if "\\" in filename
+        else "is not a relative path without `.` and `..`"
+        if any(part in {"", ".", ".."} for part in parts) or filename[1:3] == ":/"
+        else None
+    )
+    if wrong is not None:
+        raise InvalidRequest(f"the file name {wrong}", param="filename", code="invalid_filename")
+
+
+def user_number(connection: sqlite3.Connection, user: str, *, create: bool = False) -> int:
+    """The user's row; 0, which no row has, for one not seen before. Raises InvalidRequest without a user."""
+    if not user or "\0" in user:
+        raise InvalidRequest("a user is needed: documents are never kept without one", param="user")
+    if create:
+        connection.execute("INSERT OR IGNORE INTO users (name) VALUES (?)", (user,))
+    row = connection.execute("SELECT id FROM users WHERE name = ?", (user,)).fetchone()
+    return 0 if row is None else int(row["id"])
+
+
+def seen(connection: sqlite3.Connection, user: int, event_id: str) -> str | None:
+    """What the event made when it first came. Raises InvalidRequest without an event id."""
+    if not event_id:
+        raise InvalidRequest("an event id is needed, so that a retry never writes twice", param="event_id")
+    row = connection.execute(
+        "SELECT result FROM events WHERE user = ? AND event_id = ?", (user, event_id)
+    ).fetchone()
+    return None if row is None else str(row["result"])
+
+
+def record(connection: sqlite3.Connection, user: int, event_id: str, result: str) -> None:
+    """Remember what the event made."""
+    connection.execute(
+        "INSERT INTO events (user, event_id, result) VALUES (?, ?, ?)", (user, event_id, result)
+    )
+
+
+def add(
+    connection: sqlite3.Connection,
+    user: str,
+    event_id: str,
+    document: ParsedDocument,
+    purpose: str,
+    chunks: Sequence[ChunkText],
+    vectors: Vectors,
+) -> FileInfo:
+    """See Keeper.add_file. Runs inside a write transaction."""
+    check_filename(document.filename)
+    _check_vectors(connection, chunks, vectors)
+    number = user_number(connection, user, create=True)
+    before = seen(connection, number, event_id)
+    if before is not None:
+        return get(connection, user, before)
+    row = connection.execute(
+        "SELECT number, id, sha256 FROM files WHERE user = ? AND filename = ?", (number, document.filename)
+    ).fetchone()
+    if row is not None and row["sha256"] == document.sha256:
+        record(connection, number, event_id, row["id"])
+        return get(connection, user, row["id"])
+    if row is None:
+        file_id, file = _insert(connection, number, document, purpose)
+    else:
+        file_id, file = row["id"], row["number"]
+        _clear(connection, number, file)
+        _update(connection, file, document, purpose)
+    connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (file, document.content, document.text))
+    _insert_chunks(connection, number, file, chunks, vectors)
+    fulltext.scrub(connection, number)
+    record(connection, number, event_id, file_id)
+    return get(connection, user, file_id)
+
+
+def find(connection: sqlite3.Connection, user: str, filename: str, sha256: str) -> FileInfo | None:
+    """See Keeper.find_file."""
+    check_filename(filename)
+    row = connection.execute(
+        f"{_INFO} WHERE f.user = ? AND f.filename = ? AND f.sha256 = ?",
+        (user_number(connection, user), filename, sha256),
+    ).fetchone()
+    return None if row is None else FileInfo(**dict(row))
+
+
+def get(connection: sqlite3.Connection, user: str, file_id: str) -> FileInfo:
+    """See Keeper.get_file."""
+    row = connection.execute(
+        f"{_INFO} WHERE f.number = ?", (file_number(connection, user, file_id),)
+    ).fetchone()
+    return FileInfo(**dict(row))
+
+
+def body(
+    connection: sqlite3.Connection, user: str, file_id: str, column: Literal["text", "content"]
+) -> object:
+    """The stored text (str) or the bytes as uploaded. Raises NotFound."""
+    file = file_number(connection, user, file_id)
+    return connection.execute(f"SELECT {column} FROM bodies WHERE file = ?", (file,)).fetchone()[0]
+
+
+def listed(
+    connection: sqlite3.Connection,
+    user: str,
+    limit: int,
+    after: str | None,
+    order: Order,
+    purpose: str | None,
+) -> list[FileInfo]:
+    """See Keeper.list_files."""
+    number = user_number(connection, user)
+    bound = None if after is None else file_number(connection, user, after, param="after")
+    rows = connection.execute(
+        f"{_INFO} WHERE f.user = ? AND (? IS NULL OR f.purpose = ?) "
+        f"AND (? IS NULL OR f.number {'<' if order == 'desc' else '>'} ?) "
+        f"ORDER BY f.number {'DESC' if order == 'desc' else 'ASC'} LIMIT ?",
+        (number, purpose, purpose, bound, bound, limit),
+    )
+    return [FileInfo(**dict(row)) for row in rows]
+
+
+def delete(connection: sqlite3.Connection, user: str, file_id: str) -> None:
+    """See Keeper.delete_file. The user's last file takes the index tables with it."""
+    number = user_number(connection, user)
+    file = file_number(connection, user, file_id)
+    _clear(connection, number, file)
+    connection.execute("DELETE FROM files WHERE number = ?", (file,))
+    if connection.execute("SELECT 1 FROM files WHERE user = ?", (number,)).fetchone() is None:
+        fulltext.drop(connection, number)
+    else:
+        fulltext.scrub(connection, number)
+
+
+def file_number(connection: sqlite3.Connection, user: str, file_id: str, param: str = "file_id") -> int:
+    """The row of one of the user's files. Raises NotFound."""
+    if not file_id.isascii():
+        raise NotFound(f"no file {file_id!r}", param=param)
+    row = connection.execute(
+        "SELECT number FROM files WHERE user = ? AND id = ?", (user_number(connection, user), file_id)
+    ).fetchone()
+    if row is None:
+        raise NotFound(f"no file {file_id!r}", param=param)
+    return int(row["number"])
+
+
+_INFO = """
+SELECT f.id, f.filename, f.media_type, f.purpose, f.bytes, f.characters, f.sha256, f.created_at,
+    (SELECT count(*) FROM chunks c WHERE c.file = f.number) AS chunks
+FROM files f
+"""
+
+
+def _insert(
+    connection: sqlite3.Connection, user: int, document: ParsedDocument, purpose: str
+) -> tuple[str, int]:
+    file_id = f"file-{secrets.token_hex(12)}"
+    cursor = connection.execute(
+        "INSERT INTO files (id, user, filename, media_type, purpose, sha256, bytes, characters, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (file_id, user, document.filename, *_described(document, purpose), time.time()),
+    )
+    if not fulltext.exists(connection, user):
+        fulltext.create(connection, user)
+    return file_id, int(cursor.lastrowid or 0)
+
+
+def _update(connection: sqlite3.Connection, file: int, document: ParsedDocument, purpose: str) -> None:
+    connection.execute(
+        "UPDATE files SET media_type = ?, purpose = ?, sha256 = ?, bytes = ?, characters = ? "
+        "WHERE number = ?",
+        (*_described(document, purpose), file),
+    )
+
+
+def _described(document: ParsedDocument, purpose: str) -> tuple[str, str, str, int, int]:
+    return document.media_type, purpose, document.sha256, len(document.content), len(document.text)
+
+
+def _insert_chunks(
+    connection: sqlite3.Connection, user: int, file: int, chunks: Sequence[ChunkText], vectors: Vectors
+) -> None:
+    for ordinal, (chunk, vector) in enumerate(zip(chunks, vectors, strict=True)):
+        cursor = connection.execute(
+            'INSERT INTO chunks (user, file, ordinal, start, "end", heading, text) '
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (user, file, ordinal, chunk.start, chunk.end, chunk.heading, chunk.text),
+        )
+        connection.execute(
+            "INSERT INTO vectors VALUES (?, ?)",
+            (cursor.lastrowid, vector.astype("<f4", copy=False).tobytes()),
+        )
+    fulltext.add(connection, user, file)
+    outbox.added(connection, user, file)
+    _touch(connection, user)
+
+
+def _clear(connection: sqlite3.Connection, user: int, file: int) -> None:
+    fulltext.remove(connection, user, file)
+    outbox.removed(connection, user, file)
+    connection.execute("DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = ?)", (file,))
+    connection.execute("DELETE FROM chunks WHERE file = ?", (file,))
+    connection.execute("DELETE FROM bodies WHERE file = ?", (file,))
+    _touch(connection, user)
+
+
+def _touch(connection: sqlite3.Connection, user: int) -> None:
+    connection.execute("UPDATE users SET generation = generation + 1 WHERE id = ?", (user,))
+
+
+def _check_vectors(connection: sqlite3.Connection, chunks: Sequence[ChunkText], vectors: Vectors) -> None:
+    if vectors.ndim != 2 or len(vectors) != len(chunks):
+        raise InvalidRequest(f"{len(chunks)} passages need as many vectors, not shape {vectors.shape}")
+    if not len(vectors):
+        return
+    if not np.isfinite(vectors).all():
+        raise InvalidRequest("a passage's vector has a value that is not a number")
+    width = str(vectors.shape[1])
+    connection.execute("INSERT OR IGNORE INTO facts VALUES ('dimensions', ?)", (width,))
+    row = connection.execute("SELECT value FROM facts WHERE name = 'dimensions'").fetchone()
+    if row["value"] != width:
+        raise InvalidRequest(
+            f"the stored vectors have {row['value']} dimensions and the new ones {width}: use the embedding "
+            "model that the documents were added with, or start with an empty directory"
+        )

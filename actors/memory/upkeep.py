@@ -1,0 +1,140 @@
+"""Keeps the vector cache equal to the database, in the background. Knows no Chroma call and no table."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from actors.memory import outbox
+from actors.memory.index import IndexFailed, VectorIndex
+from actors.memory.vectors import Vectors
+from actors.memory.workers import Workers
+
+P = ParamSpec("P")
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+GATHER_S = 0.2
+"""Changes are gathered this long, because one batch costs about as much as one vector."""
+QUIET_S = 5.0
+"""Without changes for this long, files that may hold vectors of deleted passages are written anew."""
+RENEW_LIMIT = 5_000
+"""Passages up to which that is done in a running server; a larger cache waits for the next start."""
+
+
+class VectorCache:
+    """The index, the task that feeds it from the outbox, and what to say of both."""
+
+    def __init__(self, index: VectorIndex, workers: Workers) -> None:
+        self._index = index
+        self._workers = workers
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vector-cache")
+        self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.detail = "vector cache: opening"
+        """One line for health."""
+
+    def start(self) -> None:
+        """Begin in the background; returns at once."""
+        self._task = asyncio.create_task(self._run(), name="vector-cache")
+
+    def wake(self) -> None:
+        """The outbox has new rows."""
+        self._settled.clear()
+        self._changed.set()
+
+    async def settled(self) -> None:
+        """Wait until the cache has heard everything, or has failed."""
+        await self._settled.wait()
+
+    def propose(self, user: int, vector: Vectors, limit: int) -> list[int] | None:
+        """Near passages, of which some may be gone; None where the cache cannot answer now."""
+        try:
+            return self._index.propose(user, vector, limit)
+        except IndexFailed as error:
+            log.warning("this search reads the vectors in SQLite: %s", error)
+            return None
+
+    async def close(self) -> None:
+        """Stop feeding and let go of the files; what was not heard stays in the outbox."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close_index)
+        self._thread.shutdown()
+
+    async def _run(self) -> None:
+        try:
+            await self._open()
+            while True:
+                await self._drain()
+                self.detail = "vector cache: ok"
+                self._settled.set()
+                await self._wait()
+        except (IndexFailed, sqlite3.Error) as error:
+            self._failed(error)
+
+    async def _open(self) -> None:
+        identity = await self._workers.read(outbox.identity)
+        if not await self._call(self._index.open, identity):
+            await self._fill()
+        elif await self._workers.read(outbox.has_residue):
+            await self._renew()
+        await self._drain()
+        if not await self._equals_truth():
+            log.warning("the vector cache differs from the database and is filled again")
+            await self._renew()
+
+    async def _wait(self) -> None:
+        residue = await self._workers.read(outbox.has_residue)
+        renewable = (
+            residue and sum(map(len, (await self._workers.read(outbox.truth)).values())) <= RENEW_LIMIT
+        )
+        try:
+            await asyncio.wait_for(self._changed.wait(), QUIET_S if renewable else None)
+            await asyncio.sleep(GATHER_S)
+        except TimeoutError:
+            await self._renew()
+        self._changed.clear()
+
+    async def _renew(self) -> None:
+        await self._call(self._index.wipe)
+        await self._fill()
+
+    async def _fill(self) -> None:
+        self.detail = "vector cache: filling"
+        await self._workers.write(outbox.refill)
+        await self._call(self._index.seal, await self._workers.read(outbox.identity))
+
+    async def _drain(self) -> None:
+        while batch := await self._workers.read(outbox.next_batch):
+            if batch.vectors is None:
+                await self._call(self._index.remove, batch.user, batch.chunks.tolist())
+            elif len(batch.chunks):
+                await self._call(self._index.put, batch.user, batch.chunks.tolist(), batch.vectors)
+            await self._workers.write(outbox.told, batch.rows)
+
+    async def _equals_truth(self) -> bool:
+        if await self._workers.read(outbox.next_batch) is not None:
+            return True
+        return await self._workers.read(outbox.truth) == await self._call(self._index.ids)
+
+    def _failed(self, error: Exception) -> None:
+        log.warning("the vector cache is off, search reads the vectors in SQLite: %s", error)
+        self.detail = f"vector cache: off ({error})"
+        self._settled.set()
+
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        call = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+    def _close_index(self) -> None:
+        try:
+            self._index.close()
+        except IndexFailed as error:
+            self._failed(error)
