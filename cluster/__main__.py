@@ -12,7 +12,8 @@ app = typer.Typer(
     cls=Commands,
     name="pal",
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("up", rich_help_panel=SERVE)(serving.up)
@@ -21,10 +22,10 @@ app.command("status", rich_help_panel=SERVE)(serving.status)
 app.command("chat", rich_help_panel=TALK)(chat.chat)
 app.command("ask", rich_help_panel=TALK)(ask.ask)
 app.command("demo", rich_help_panel=TALK)(demo.demo)
-app.add_typer(docs.app, name="docs", rich_help_panel=DOCUMENTS)
-app.add_typer(models.app, name="models", rich_help_panel=MODELS)
-app.add_typer(bench.app, name="bench", rich_help_panel=MEASURE)
-app.add_typer(config.app, name="config", rich_help_panel=SETUP)
+app.add_typer(docs.app, name="docs", cls=Commands, rich_help_panel=DOCUMENTS)
+app.add_typer(models.app, name="models", cls=Commands, rich_help_panel=MODELS)
+app.add_typer(bench.app, name="bench", cls=Commands, rich_help_panel=MEASURE)
+app.add_typer(config.app, name="config", cls=Commands, rich_help_panel=SETUP)
 app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)
 
 

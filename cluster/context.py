@@ -5,13 +5,16 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path, PurePath
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from actors.messages import NotReady, PalError
-from configs.load import Loaded, SettingsError, load
+from configs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from configs.load import Loaded
 
 FAILED = 1
 USAGE = 2
@@ -51,14 +54,18 @@ class Invocation:
 class Commands(TyperGroup):
     """A group of commands in which an expected error becomes one line on stderr and an exit code."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Names in the order of the panels they stand in."""
-        return sorted(self.commands, key=self._panel)
-
-    def _panel(self, name: str) -> int:
-        command = self.commands[name]
-        panel = command.rich_help_panel if isinstance(command, TyperCommand | TyperGroup) else None
-        return PANELS.index(panel) if panel in PANELS else len(PANELS)
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands under the panel each belongs to, with the whole of its first sentence."""
+        panels: dict[str, list[tuple[str, str]]] = {panel: [] for panel in (*PANELS, "Commands")}
+        for name, command in self.commands.items():
+            panel = command.rich_help_panel if isinstance(command, TyperCommand | TyperGroup) else None
+            sentence = (command.short_help or command.help or "").partition("\n")[0]
+            panels[panel if panel in panels else "Commands"].append((name, sentence))
+        width = max(map(len, self.commands), default=0)
+        for panel, rows in panels.items():
+            if rows:
+                with formatter.section(panel):
+                    formatter.write_dl([(name.ljust(width), sentence) for name, sentence in rows])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. Raises typer.Exit."""
@@ -70,11 +77,13 @@ class Commands(TyperGroup):
             fail(str(error), USAGE)
 
 
-def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> Loaded:
+def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> "Loaded":
     """The settings of this call. `flags` are the command's own, by dotted key; None means not given.
 
     Raises SettingsError.
     """
+    from configs.load import load
+
     invocation = ctx.obj if isinstance(ctx.obj, Invocation) else Invocation()
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     return load(flags={**invocation.values, **given}, preset=invocation.config)

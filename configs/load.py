@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-import yaml
-from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
+from configs.errors import SettingsError as SettingsError
 from configs.schema import Settings
 
 PREFIX = "PAL_"
 Tree = dict[str, Any]
-
-
-class SettingsError(ValueError):
-    """A setting is unknown or has a wrong value; the message names it, its source and what would do."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +86,8 @@ def _read_toml(path: Path) -> Tree:
 def _read_yaml(path: Path) -> Tree:
     if not path.is_file():
         raise SettingsError(f"no such settings file: {path}")
+    import yaml
+
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -103,6 +100,8 @@ def _read_yaml(path: Path) -> Tree:
 def _dotenv(path: Path) -> Mapping[str, str]:
     if not path.is_file():
         return {}
+    from dotenv import dotenv_values
+
     return {key: value for key, value in dotenv_values(path).items() if value is not None}
 
 

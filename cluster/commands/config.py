@@ -1,13 +1,16 @@
 """`pal config`: what is set, to what, and by whom. Changes nothing."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel
 
 from cluster.context import JsonFlag, emit, settings_of, show_table
-from configs.load import Loaded
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from configs.load import Loaded
 
 app = typer.Typer(no_args_is_help=True, help="Show the settings.")
 
@@ -42,7 +45,7 @@ def show(
     )
 
 
-def _rows(loaded: Loaded) -> Iterator[dict[str, Any]]:
+def _rows(loaded: "Loaded") -> Iterator[dict[str, Any]]:
     for key, value, description in _described(loaded.settings):
         yield {
             "key": key,
@@ -52,7 +55,9 @@ def _rows(loaded: Loaded) -> Iterator[dict[str, Any]]:
         }
 
 
-def _described(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+def _described(section: "BaseModel", prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    from pydantic import BaseModel
+
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):
