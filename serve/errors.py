@@ -1,5 +1,6 @@
 """Every failure as OpenAI's error object. Knows no route."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +16,9 @@ from actors.messages import InvalidRequest, PalError, Unprocessable
 
 RETRY_STATUSES = frozenset({429, 503})
 CLIENT_ERRORS = (400, 401, 403, 404, 413, 415, 422, 503, 504)
-_MALFORMED = re.compile(r"json_|missing|extra_|(.*_)?(type|parsing|unicode)$|union_tag_|.*_attributes")
+_MALFORMED = re.compile(
+    r"json_|missing$|extra_|none_required|(.*_)?(type|parsing|unicode)$|union_tag_|.*_attributes"
+)
 _BRANCH = re.compile(r"[A-Z\[\]()\- ]|^(str|int|float|bool|dict|list|tuple|none|function|constrained)$")
 
 
@@ -42,6 +45,11 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 def error_body(error: PalError) -> dict[str, Any]:
     """OpenAI's error object for an error."""
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+
+
+def error_event(error: PalError) -> bytes:
+    """The last event of a stream that failed after its start."""
+    return f"data: {json.dumps(error_body(error))}\n\n".encode()
 
 
 def error_response(error: PalError, retry_after_s: int = 1) -> JSONResponse:
@@ -91,11 +99,17 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     if first["type"] == "missing":
         param = _path(first) or "body"
         return InvalidRequest(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
+    if not _path(first) and first["type"].startswith(("model_", "dict_")):
+        return InvalidRequest("Send a JSON object, with content-type: application/json.", code="invalid_json")
     kind = InvalidRequest if malformed else Unprocessable
-    message = "; ".join(f"'{_path(found) or 'body'}': {found['msg']}" for found in errors[:4])
+    message = "; ".join(f"'{_path(one) or 'body'}': {_reason(one)}" for one in (malformed or errors)[:4])
     return kind(
         f"Invalid value for {message}", _path(first) or None, "invalid_type" if malformed else "invalid_value"
     )
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    return str(found["msg"]).removeprefix("Value error, ")
 
 
 def _path(found: Mapping[str, Any]) -> str:
@@ -109,8 +123,11 @@ def _path(found: Mapping[str, Any]) -> str:
     if found["type"] == "extra_forbidden" or isinstance(last, int) or not _BRANCH.search(last):
         keep.append(last)
     path = ""
-    for part in keep:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    for before, part in zip([None, *keep], keep, strict=False):
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part != before:
+            path += f".{part}"
     return path.lstrip(".")[:200]
 
 

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from actors.messages import FinishReason
+from actors.messages import TextDelta
 
 _FIRST_TOKEN_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160)
 _TOKEN_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.4, 0.8, 1.6, 5)
@@ -74,14 +74,12 @@ class Metrics:
         self._replies.labels(route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def finished(
-        self, reason: FinishReason, prompt: int, cached: int, generated: int, seconds: float
-    ) -> None:
-        """One generation came to its end, with these token counts."""
-        self._finished.labels(self._model, reason).inc()
-        self._prompt.inc(prompt)
-        self._cached.inc(cached)
-        self._generated.inc(generated)
+    def finished(self, last: TextDelta, seconds: float) -> None:
+        """One generation came to its end, with the totals of its last delta."""
+        self._finished.labels(self._model, last.finish_reason or "stop").inc()
+        self._prompt.inc(last.prompt_tokens)
+        self._cached.inc(last.cached_tokens)
+        self._generated.inc(last.completion_tokens)
         self._latency.observe(seconds)
 
     def text(self) -> bytes:

@@ -1,16 +1,19 @@
 """The HTTP application: routes, and what stands around them. Knows not which server runs it."""
 
+import time
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from configs.schema import Settings
 from serve.auth import Auth
+from serve.bodies import BodyGuard
 from serve.catalog import Catalog, served_name
 from serve.envelope import Envelope
 from serve.errors import ERROR_RESPONSES, install
+from serve.limits import Admission, Limits
 from serve.metrics import Metrics
-from serve.routes import files, qa, system, vector_stores
+from serve.routes import chat, completions, embeddings, files, models, qa, system, vector_stores, ws
 from serve.services import Services
 
 
@@ -32,9 +35,12 @@ def create_app(settings: Settings) -> FastAPI:
     )
     install(app, settings.serve.retry_after_s)
     metrics = Metrics(served_name(settings))
-    app.state.metrics = metrics
-    for module in (system, files, vector_stores, qa):
+    admission = Admission(settings.serve, metrics)
+    app.state.metrics, app.state.admission, app.state.started = metrics, admission, int(time.time())
+    for module in (system, chat, completions, embeddings, models, ws, files, vector_stores, qa):
         app.include_router(module.router)
+    app.add_middleware(BodyGuard, settings=settings.serve)
+    app.add_middleware(Limits, admission=admission, retry_after_s=settings.serve.retry_after_s)
     app.add_middleware(Auth, settings=settings)
     app.add_middleware(Envelope, metrics=metrics)
     return app

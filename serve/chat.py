@@ -1,0 +1,143 @@
+"""A chat request to what the generator takes: prompt, sampling, passages. Knows no reply format."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from actors.messages import Capabilities, ChatPrompt, InvalidRequest, Sampling, TooLarge
+from serve.catalog import Catalog
+from serve.generation import Turn, varied
+from serve.retrieval import cited, passages_for, with_passages
+from serve.sampling import fingerprint, require, sampling_of
+from serve.services import Services
+from serve.tools import call_schema
+from serve.wire import ChatRequest, ImagePart, JsonSchemaFormat, Message, NamedTool, ObjectFormat, TextPart
+
+
+async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatRequest) -> Turn:
+    """The turn that a chat request asks for.
+
+    Raises InvalidRequest, NotFound (model or vector store) and TooLarge.
+    """
+    adapter = catalog.adapter_of(body.model)
+    _refuse_unavailable(body)
+    if len(body.messages) > services.settings.serve.max_messages:
+        most = services.settings.serve.max_messages
+        raise TooLarge(f"More than {most} messages (serve.max_messages).", "messages", "too_many_messages")
+    able = await catalog.capabilities()
+    choice = _choice_of(body)
+    tools = tuple(tool.model_dump(exclude_none=True) for tool in body.tools or ())
+    sampling = _chat_sampling(body, able, tools, choice)
+    passages = await passages_for(services, user, body)
+    messages = with_passages(_plain_messages(body.messages), passages)
+    prompt = ChatPrompt(messages=messages, tools=tools, tool_choice=choice)
+    return Turn(
+        id=f"chatcmpl-{uuid4().hex}",
+        created=int(time.time()),
+        model=body.model,
+        fingerprint=fingerprint(catalog, adapter),
+        jobs=tuple((prompt, varied(sampling, number)) for number in range(body.n or 1)),
+        choices=body.n or 1,
+        adapter=adapter,
+        tools=tuple(tool["function"]["name"] for tool in tools) if choice != "none" else (),
+        forced=choice not in ("none", "auto"),
+        most_calls=1 if body.parallel_tool_calls is False else None,
+        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+        citations=tuple(cited(found) for found in passages),
+        notes=("images are not shown to this model, which reads text only",) if _has_images(body) else (),
+    )
+
+
+def _refuse_unavailable(body: ChatRequest) -> None:
+    if body.memory is not None and (body.memory.read or body.memory.write):
+        raise InvalidRequest("Memories are not available on this server yet.", "memory", "not_available")
+    if body.compression is not None:
+        raise InvalidRequest(
+            "Compression is not available on this server yet.", "compression", "not_available"
+        )
+
+
+def _choice_of(body: ChatRequest) -> str:
+    if not body.tools:
+        return "none"
+    if isinstance(body.tool_choice, NamedTool):
+        return body.tool_choice.function.name
+    return body.tool_choice or "auto"
+
+
+def _chat_sampling(
+    body: ChatRequest, able: Capabilities, tools: Sequence[dict[str, Any]], choice: str
+) -> Sampling:
+    sampling = sampling_of(body)
+    if body.logprobs:
+        require(able.logprobs, "logprobs", "logprobs", able)
+        sampling = replace(sampling, logprobs=body.top_logprobs or 0)
+    schema = _format_schema(body)
+    if schema is not None:
+        require(able.json_schema, "JSON of a schema", "response_format", able)
+    if able.json_schema:
+        schema = call_schema(tools, choice) or schema
+    return replace(sampling, json_schema=schema, max_tokens=body.max_completion_tokens or body.max_tokens)
+
+
+def _format_schema(body: ChatRequest) -> str | None:
+    """The JSON text of the schema that response_format asks for."""
+    if isinstance(body.response_format, ObjectFormat):
+        return "{}"
+    if not isinstance(body.response_format, JsonSchemaFormat):
+        return None
+    schema = body.response_format.json_schema.schema_ or {}
+    _check_schema(schema)
+    return json.dumps(schema)
+
+
+def _check_schema(schema: dict[str, Any]) -> None:
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import Draft202012Validator
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        raise InvalidRequest(
+            f"Invalid schema for response_format: {error.message[:300]}",
+            "response_format",
+            "invalid_json_schema",
+        ) from error
+
+
+def _plain_messages(messages: Sequence[Message]) -> tuple[dict[str, Any], ...]:
+    """Messages as plain JSON values without nulls, images as a line of text."""
+    return tuple(_plain(message) for message in messages)
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    plain = message.model_dump(exclude_none=True, exclude={"content", "annotations", "reasoning_content"})
+    plain["content"] = _content(message)
+    return plain
+
+
+def _content(message: Message) -> str | None:
+    if message.content is None or isinstance(message.content, str):
+        return message.content if message.content is not None else message.refusal
+    return "\n".join(_part(part) for part in message.content)
+
+
+def _part(part: Any) -> str:
+    if isinstance(part, TextPart):
+        return part.text
+    if isinstance(part, ImagePart):
+        return "[An image was here. It cannot be seen: this model reads text only.]"
+    refusal: str = part.refusal
+    return refusal
+
+
+def _has_images(body: ChatRequest) -> bool:
+    return any(
+        isinstance(part, ImagePart)
+        for message in body.messages
+        if not isinstance(message.content, str)
+        for part in message.content or ()
+    )

@@ -1,0 +1,62 @@
+"""Passages from vector stores, put before the model with their sources. Knows no ranking."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from actors.messages import Citation, InvalidRequest, Passage
+from serve.services import Services
+from serve.wire import ChatRequest, Message, TextPart
+
+INSTRUCTION = (
+    "Answer from the passages below where they bear on the question, and cite them as [1], [2]. "
+    "If they do not hold the answer, say so."
+)
+
+
+async def passages_for(services: Services, user: str, body: ChatRequest) -> list[Passage]:
+    """The best passages for the last user message; none unless the request names vector stores."""
+    if body.documents is None:
+        return []
+    question = _last_question(body.messages)
+    if not question.strip():
+        raise InvalidRequest("documents needs a user message with text to search for.", "messages")
+    vectors = await services.embedder.embed([question])
+    k = body.documents.k or services.settings.documents.results
+    stores = body.documents.vector_store_ids
+    return await services.keeper.search(user, question, vectors[0], store_ids=stores, k=k)
+
+
+def with_passages(
+    messages: Sequence[dict[str, Any]], passages: Sequence[Passage]
+) -> tuple[dict[str, Any], ...]:
+    """The conversation with numbered passages in its system message."""
+    if not passages:
+        return tuple(messages)
+    numbered = [f"[{number}] {one.filename}\n{one.text}" for number, one in enumerate(passages, 1)]
+    text = "\n\n".join([INSTRUCTION, *numbered])
+    if messages[0]["role"] in ("system", "developer"):
+        first = {**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}
+        return (first, *messages[1:])
+    return ({"role": "system", "content": text}, *messages)
+
+
+def cited(passage: Passage) -> Citation:
+    """The passage as a citation of all its text."""
+    return Citation(
+        document_id=passage.document_id,
+        filename=passage.filename,
+        start=passage.start,
+        end=passage.end,
+        quote=passage.text,
+        score=passage.score,
+    )
+
+
+def _last_question(messages: Sequence[Message]) -> str:
+    for message in reversed(messages):
+        if message.role == "user":
+            if isinstance(message.content, str):
+                return message.content
+            parts = message.content or ()
+            return "\n".join(part.text for part in parts if isinstance(part, TextPart))
+    return ""
