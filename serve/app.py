@@ -1,1 +1,161 @@
 """The Ray Serve graph: the same FastAPI application as serve.local, in Serve replicas."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+import ray.serve as ray_serve
+from fastapi import FastAPI
+from ray.serve.config import BackpressureConfig, ControllerOptions, HTTPOptions
+from ray.serve.schema import LoggingConfig
+
+from actors.embedder import Embedder
+from actors.generator import Generator
+from actors.keeper import Keeper
+from actors.messages import EngineFailed, NotReady
+from actors.spawn import Placement, here, on_ray, stop
+from configs.schema import Settings
+from serve.services import Services
+from serve.web import build_app
+
+NAME = "palimpsest"
+BESIDE_WORK = 64
+"""Requests that may be in a replica beside the working and waiting ones: health, metrics, refusals."""
+GRACE_S = 10
+"""What Ray Serve's own limits add to ours, so that ours speak first."""
+
+
+@ray_serve.ingress()
+class Api:
+    """One replica: the HTTP application, with the engine and the embedder in its process."""
+
+    def __init__(self, settings: Settings, keeper: Keeper, generator: Generator | None) -> None:
+        self._services = Services(
+            settings=settings,
+            generator=generator or here(Generator, settings),
+            embedder=here(Embedder, settings),
+            keeper=keeper,
+        )
+
+    async def __serve_build_asgi_app__(self) -> FastAPI:
+        """The application, once its services are loaded, built where they live. Ray Serve calls this."""
+        async with asyncio.TaskGroup() as loading:
+            for part in (self._services.generator, self._services.embedder, self._services.keeper):
+                loading.create_task(part.start())
+        return build_app(self._services)
+
+    async def check_health(self) -> None:
+        """Ray Serve replaces a replica whose engine is dead. Raises EngineFailed."""
+        health = await self._services.generator.health()
+        if not health.ok:
+            raise EngineFailed(health.detail)
+
+
+@contextmanager
+def deployed(settings: Settings) -> Iterator[None]:
+    """The service on the Ray that this process is connected to, for the length of the block.
+
+    At the end running answers may go on for `serve.drain_s`. Raises NotReady if a replica cannot start.
+    """
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    keeper = on_ray(
+        Keeper,
+        settings.home / "documents",
+        settings.documents,
+        placement=Placement(name="keeper", num_cpus=0),
+    )
+    apart = settings.serve.generator_placement == "actor"
+    generator = on_ray(Generator, settings, placement=_engine_placement(settings)) if apart else None
+    try:
+        ray_serve.start(
+            proxy_location="HeadOnly",
+            http_options=_http_options(settings),
+            logging_config=_logging(),
+            controller_options=ControllerOptions(runtime_env={"env_vars": _proxy_env(settings)}),
+        )
+        _run(settings, keeper, generator)
+        yield
+    finally:
+        ray_serve.shutdown()
+        for handle in (generator, keeper):
+            if handle is not None:
+                asyncio.run(stop(handle))
+
+
+def _run(settings: Settings, keeper: Keeper, generator: Generator | None) -> None:
+    api = ray_serve.deployment(Api, **_options(settings, generator is None))
+    try:
+        ray_serve.run(api.bind(settings, keeper, generator), name=NAME, logging_config=_logging())
+    except RuntimeError as error:
+        raise NotReady(_why(error)) from error
+
+
+def _why(error: RuntimeError) -> str:
+    """What the replica itself said, out of Ray Serve's account of it."""
+    application = ray_serve.status().applications.get(NAME)
+    accounts = [one.message for one in application.deployments.values()] if application else []
+    lines = [line.strip() for account in accounts for line in account.splitlines() if "Error: " in line]
+    said = lines[-1] if lines else str(error)
+    return f"the server did not start: {said}"
+
+
+def _options(settings: Settings, engine_inside: bool) -> dict[str, Any]:
+    serve = settings.serve
+    return {
+        "name": "Api",
+        "num_replicas": settings.cluster.replicas,
+        "max_ongoing_requests": serve.max_ongoing_requests + serve.max_queued_requests + BESIDE_WORK,
+        "max_queued_requests": BESIDE_WORK,
+        "backpressure_config": BackpressureConfig(status_code=503, retry_after_s=serve.retry_after_s),
+        "graceful_shutdown_timeout_s": serve.drain_s + GRACE_S,
+        "graceful_shutdown_wait_loop_s": 0.2,
+        "health_check_period_s": 5,
+        "health_check_timeout_s": 30,
+        "max_constructor_retry_count": 1,
+        "ray_actor_options": {
+            "num_cpus": 1,
+            "num_gpus": _gpus(settings) if engine_inside else 0,
+            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(settings.engine.threads)}},
+        },
+    }
+
+
+def _engine_placement(settings: Settings) -> Placement:
+    return Placement(
+        name="generator",
+        num_cpus=1,
+        num_gpus=_gpus(settings),
+        env={"OMP_NUM_THREADS": str(settings.engine.threads)},
+    )
+
+
+def _gpus(settings: Settings) -> float:
+    """GPUs for one engine; none where the cluster has none, or the engine needs none."""
+    engine = settings.engine
+    if engine.kind == "scripted" or engine.device == "cpu" or not ray.cluster_resources().get("GPU"):
+        return 0
+    return engine.tensor_parallel * engine.pipeline_parallel
+
+
+def _http_options(settings: Settings) -> HTTPOptions:
+    return HTTPOptions(
+        host=settings.serve.host,
+        port=settings.port,
+        request_timeout_s=settings.serve.request_timeout_s + GRACE_S,
+        keep_alive_timeout_s=60,
+    )
+
+
+def _logging() -> LoggingConfig:
+    return LoggingConfig(log_level="WARNING", enable_access_log=False)
+
+
+def _proxy_env(settings: Settings) -> dict[str, str]:
+    """Environment of Ray Serve's controller and proxy; its edge needs our code, which a far node may lack."""
+    env = {"RAY_SERVE_LOG_TO_STDERR": "0"}
+    if settings.cluster.address is None:
+        env["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "serve.edge:middlewares"
+    return env
