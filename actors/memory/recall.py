@@ -1,4 +1,4 @@
-"""Finds the passages that answer a query: candidates by words and vector, then one ranking. Writes nothing."""
+"""Finds the passages that answer a query: by words and by vector, then one ranking. Writes nothing."""
 
 from collections.abc import Sequence
 

@@ -19,8 +19,8 @@ _SUFFIXES = (
     ("izing", "iz"), ("ising", "iz"), ("ized", "iz"), ("ised", "iz"), ("izes", "iz"), ("ises", "iz"),
     ("ions", ""), ("ion", ""), ("ances", ""), ("ance", ""), ("ences", ""), ("ence", ""), ("ants", ""),
     ("ant", ""), ("ents", ""), ("ent", ""), ("ively", "iv"), ("ives", "iv"), ("ive", "iv"), ("ically", "ic"),
-    ("ical", "ic"), ("ingly", ""), ("ings", ""), ("ing", ""), ("edly", ""), ("ied", "i"), ("ies", "i"), ("ics", ""),
-    ("ic", ""),
+    ("ical", "ic"), ("ingly", ""), ("ings", ""), ("ing", ""), ("edly", ""), ("ied", "i"), ("ies", "i"), 
+    ("ics", ""), ("ic", ""),
     ("ers", ""), ("ors", ""), ("er", ""), ("or", ""), ("ed", ""), ("ness", ""), ("ly", ""), ("ous", ""),
     ("al", ""), ("es", ""), ("s", ""), ("e", ""),
 )  # fmt: skip

@@ -1,0 +1,103 @@
+"""How well a stretch of text matches a question, in numbers. Knows no index, no vector and no weights."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from actors.memory.questions import Kind, Question, neighbours
+from actors.memory.words import STOP_WORDS, normal, stem, token_spans
+
+_DATE = re.compile(
+    r"\b(?:1\d{3}|20\d{2}|\d{1,4}s|january|february|march|april|may|june|july|august|september|october"
+    r"|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday|spring|summer|autumn|winter"
+    r"|centur(?:y|ies)|decades?|bce?|ad|ce)\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
+    r"|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?"
+    r"|millions?|billions?|dozens?|half|third|quarter|percent|double|twice|once)\b",
+    re.IGNORECASE,
+)
+PREFIX = 4
+"""Letters that two words must share to count as kin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What one sentence holds, as compared with a question."""
+
+    stems: frozenset[str]
+    pairs: frozenset[tuple[str, str]]
+    prefixes: frozenset[str]
+    names: frozenset[str]
+    dates: frozenset[str]
+    numbers: frozenset[str]
+    words: int
+
+
+def read(text: str) -> Matched:
+    """The parts of a sentence that matching compares."""
+    spans = token_spans(text)
+    stems = [stem(normal(word)) for _, _, word in spans if normal(word) not in STOP_WORDS]
+    found = frozenset(stems)
+    return Matched(
+        stems=found,
+        pairs=neighbours(stems),
+        prefixes=frozenset(root[:PREFIX] for root in found),
+        names=frozenset(
+            stem(normal(word))
+            for start, _, word in spans
+            if start > 0 and word[0].isupper() and normal(word) not in STOP_WORDS
+        ),
+        dates=frozenset(match.group().lower() for match in _DATE.finditer(text)),
+        numbers=frozenset(stem(normal(word)) for _, _, word in spans if _NUMBER.search(word) is not None),
+        words=len(spans),
+    )
+
+
+def coverage(question: Question, stems: Iterable[str]) -> float:
+    """Share (0 to 1) of the question's weight that the stems hold."""
+    found = stems if isinstance(stems, (set, frozenset)) else set(stems)
+    return sum(weight for root, weight in question.weights.items() if root in found)
+
+
+def kin_coverage(question: Question, prefixes: frozenset[str]) -> float:
+    """Like `coverage`, by the first letters alone: `Germany` and `German` are kin."""
+    return sum(weight for root, weight in question.weights.items() if root[:PREFIX] in prefixes)
+
+
+def pair_share(question: Question, pairs: frozenset[tuple[str, str]]) -> float:
+    """Share of the question's neighbouring word pairs that stand so in the text."""
+    return len(question.pairs & pairs) / len(question.pairs) if question.pairs else 0.0
+
+
+def name_share(question: Question, stems: frozenset[str]) -> float:
+    """Share of the question's names and numbers that the text holds; 1 where it has none."""
+    return len(question.names & stems) / len(question.names) if question.names else 1.0
+
+
+def focus_share(question: Question, stems: frozenset[str]) -> float:
+    """Share of the asked-for noun's words that the text holds; 0 where nothing is named."""
+    return len(question.focus & stems) / len(question.focus) if question.focus else 0.0
+
+
+def answers_kind(question: Question, matched: Matched) -> float:
+    """1 where the sentence holds something of the wanted kind that is not in the question, else 0."""
+    return float(bool(_of_kind(question.kind, matched) - question.weights.keys()))
+
+
+def novelty(question: Question, matched: Matched) -> float:
+    """Content stems that the question does not hold, from 0 (none) towards 1 (many)."""
+    new = len(matched.stems - question.weights.keys())
+    return new / (new + 5.0)
+
+
+def _of_kind(kind: Kind, matched: Matched) -> frozenset[str]:
+    if kind in ("person", "place"):
+        return matched.names
+    if kind == "date":
+        return matched.dates
+    if kind == "number":
+        return matched.numbers
+    return frozenset()
