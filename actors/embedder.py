@@ -14,7 +14,7 @@ from actors.models.encoder import WINDOW, Encoder, Tokens, Vectors, load_encoder
 from configs.schema import Settings
 
 T = TypeVar("T")
-BATCH_TOKENS = 512
+BATCH_TOKENS = 256
 """Tokens computed at once, padding included: more is no faster on a CPU, and a query waits for one batch."""
 UNLIKE = 2
 """Texts of which one is longer than this many times the other are not computed together."""

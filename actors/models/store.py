@@ -87,6 +87,9 @@ class ModelStore:
             )
         return self._directory(entry)
 
+    def __contains__(self, alias: str) -> bool:
+        return alias in self._registry.entries
+
     def list(self) -> tuple[ModelInfo, ...]:
         """Every entry of the registry, in its order."""
         return tuple(self.info(alias) for alias in self._registry.entries)
