@@ -1,6 +1,7 @@
 """`pal ask`: one question, answered from the documents with its sources, or plainly not."""
 
 from collections.abc import Iterable
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +9,8 @@ import typer
 from actors.messages import Json
 from cluster.context import JsonFlag, KeyOption, UrlOption, emit, settings_of
 
+GLANCE = 200
+"""Characters of a quote that are shown beside its place; --json gives all of it."""
 NOTHING = "Nothing in the documents supports an answer."
 
 
@@ -57,10 +60,10 @@ def show_answer(answer: Json) -> None:
 
 
 def cited(citations: Iterable[Json]) -> list[str]:
-    """One line for each citation: number, file, characters, quote."""
+    """One line for each citation: number, file, characters, and the quote, shortened to a glance."""
     return [
         f"  [{number}] {place['filename']}, characters {place['start']}–{place['end']}: "
-        f"“{_one_line(place['quote'])}”"
+        f"“{shorten(place['quote'], GLANCE, placeholder=' …')}”"
         for number, place in enumerate(citations, start=1)
     ]
 
