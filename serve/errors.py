@@ -86,7 +86,8 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
 
     400 if any part is malformed, 422 if only values are not acceptable.
     """
-    malformed = [found for found in errors if _MALFORMED.match(found["type"])]
+    errors = _without_other_branches(errors)
+    malformed = [found for found in errors if _is_malformed(found)]
     first = (malformed or list(errors))[0]
     unknown = [_path(found) for found in errors if found["type"] == "extra_forbidden"]
     if first["type"] == "json_invalid":
@@ -106,6 +107,22 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
     return kind(
         f"Invalid value for {message}", _path(first) or None, "invalid_type" if malformed else "invalid_value"
     )
+
+
+def _without_other_branches(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Leaves out "should be a string" where the value was a list, and the list is what is wrong."""
+    paths = [_path(found) for found in errors]
+    right_type = [path for path, found in zip(paths, errors, strict=True) if not _is_malformed(found)]
+    return [
+        found
+        for path, found in zip(paths, errors, strict=True)
+        if not _is_malformed(found)
+        or (path not in right_type and not any(other.startswith(f"{path}[") for other in paths))
+    ]
+
+
+def _is_malformed(found: Mapping[str, Any]) -> bool:
+    return _MALFORMED.match(found["type"]) is not None
 
 
 def _reason(found: Mapping[str, Any]) -> str:

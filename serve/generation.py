@@ -72,9 +72,10 @@ async def _watched(source: Any, metrics: Metrics, interval_s: float) -> AsyncGen
                 held = joined
                 continue
             held, sent = None, now
+            outcome = "done" if delta.finish_reason else "abandoned"
             yield joined
-        outcome = "done"
-    except (GeneratorExit, asyncio.CancelledError):
+            outcome = "done" if delta.finish_reason else "failed"
+    except asyncio.CancelledError:
         outcome = "abandoned"
         raise
     finally:

@@ -62,7 +62,7 @@ class Metrics:
         )
         self.abandoned = Counter(
             "palimpsest_abandoned_generations",
-            "Generations stopped because the client left.",
+            "Generations stopped before their end, mostly because the client left.",
             registry=registry,
         )
         self.passages = Counter(
