@@ -17,7 +17,9 @@ from cluster.context import FAILED, JsonFlag, KeyOption, UrlOption, emit, note, 
 if TYPE_CHECKING:
     from cluster.client import Client
 
-TYPES = frozenset(".txt .text .md .markdown .mdown .mkd .mdx .html .htm .xhtml .pdf".split())
+TYPES = frozenset(
+    {".txt", ".text", ".md", ".markdown", ".mdown", ".mkd", ".mdx", ".html", ".htm", ".xhtml", ".pdf"}
+)
 """Endings that are taken from a directory; a file named outright is always tried."""
 
 Status = Literal["added", "updated", "unchanged", "failed"]

@@ -15,6 +15,8 @@ from serve.wire import Body
 
 router = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"])
 
+EVERYTHING = "all"
+"""Stands for a store's id in a search."""
 T = TypeVar("T")
 Order = Literal["asc", "desc"]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -278,15 +280,16 @@ async def attach_files(store_id: str, body: AttachFiles, services: ServicesDep, 
 async def search_store(
     store_id: str, body: SearchStore, services: ServicesDep, user: UserDep
 ) -> SearchResults:
-    """The best passages of a store for a query."""
+    """The best passages of a store for a query; the id `all` searches all of the user's documents."""
     if body.filters:
         raise InvalidRequest(
             "filters are not supported: put the files to search in a vector store of their own", "filters"
         )
     queries = [body.query] if isinstance(body.query, str) else body.query
     vectors = await services.embedder.embed(queries)
+    within = None if store_id == EVERYTHING else [store_id]
     found = [
-        await services.keeper.search(user, query, vector, store_ids=[store_id], k=body.max_num_results)
+        await services.keeper.search(user, query, vector, store_ids=within, k=body.max_num_results)
         for query, vector in zip(queries, vectors, strict=True)
     ]
     best = _merged(found)[: body.max_num_results]

@@ -3,7 +3,9 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -12,7 +14,10 @@ Answer = tuple[int, Any]
 
 
 class FakeServer:
-    """Answers `(method, path)` from `routes`; a list answers as server-sent events. Keeps all `requests`."""
+    """Answers `(method, path)` from `routes`, a dict as JSON and anything else as server-sent events.
+
+    Keeps all `requests`.
+    """
 
     def __init__(self) -> None:
         self.routes: dict[tuple[str, str], Callable[[Any], Answer]] = {}
@@ -47,16 +52,17 @@ class FakeServer:
                 fake.headers = dict(self.headers)
                 missing = {"error": {"message": f"nothing at {path}", "code": "not_found"}}
                 status, answer = fake.routes.get((self.command, path), lambda _: (404, missing))(body)
-                if isinstance(answer, list):
-                    events = [*map(json.dumps, answer), "[DONE]"]
-                    data, kind = "".join(f"data: {e}\n\n" for e in events), "text/event-stream"
+                if isinstance(answer, dict):
+                    parts, kind = iter([json.dumps(answer)]), "application/json"
                 else:
-                    data, kind = json.dumps(answer), "application/json"
+                    events = chain(map(json.dumps, answer), ["[DONE]"])
+                    parts, kind = (f"data: {event}\n\n" for event in events), "text/event-stream"
                 self.send_response(status)
                 self.send_header("content-type", kind)
-                self.send_header("content-length", str(len(data.encode())))
                 self.end_headers()
-                self.wfile.write(data.encode())
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    for part in parts:
+                        self.wfile.write(part.encode())
 
             do_GET = do_POST = do_DELETE = _answer
 

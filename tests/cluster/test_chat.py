@@ -1,5 +1,13 @@
+import fcntl
 import json
 import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +97,56 @@ def test_citations_follow_the_answer(server) -> None:
     assert shown.splitlines() == ["Paris.", "  [1] a.md, characters 3–8: “Paris”"]
     told = pal.invoke(app, ["chat", "--json", "--url", server.url], input="Which city?\n").stdout
     assert json.loads(told) == {"question": "Which city?", "answer": "Paris.", "citations": [PLACE]}
+
+
+class Terminal:
+    """`pal chat` at a terminal of its own."""
+
+    def __init__(self, url: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self._seen = b""
+        command = [sys.executable, "-m", "cluster", "chat", "--url", url]
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=_own_terminal,
+        )
+        os.close(theirs)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._ours, keys)
+
+    def read_until(self, text: bytes) -> None:
+        while text not in self._seen:
+            ready, _, _ = select.select([self._ours], [], [], 30)
+            assert ready, self._seen
+            self._seen += os.read(self._ours, 4096)
+        self._seen = self._seen.partition(text)[2]
+
+
+def _own_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_at_a_terminal_ctrl_c_stops_the_answer_and_ctrl_d_leaves(server) -> None:
+    left = threading.Event()
+
+    def endless() -> Iterator[Any]:
+        yield chunk("Once upon")
+        while not left.wait(0.05):
+            yield chunk(" and then")
+
+    server.on("POST", "/v1/chat/completions", endless())
+    terminal = Terminal(server.url)
+    terminal.read_until(b"> ")
+    terminal.type(b"Tell me a story\n")
+    terminal.read_until(b"Once upon")
+    terminal.type(b"\x03")
+    terminal.read_until(b"(stopped)")
+    terminal.read_until(b"> ")
+    terminal.type(b"\x04")
+    assert terminal.process.wait(30) == 0
+    left.set()
