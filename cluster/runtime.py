@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from actors.messages import NotReady
 from configs.schema import Settings
@@ -47,18 +48,23 @@ def ray_runtime(settings: Settings) -> Iterator[Ray]:
 
     joined = settings.cluster.address is not None
     try:
-        context = ray.init(**(_joining(settings) if joined else _starting(settings)))
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = f"at {settings.cluster.address}" if joined else "on this machine"
-        raise NotReady(f"no Ray {where}: {error}") from error
-    try:
+        context = _connect(_joining(settings) if joined else _starting(settings))
         dashboard = f"http://{context.dashboard_url}" if context.dashboard_url else None
         yield Ray(context.address_info["address"], dashboard, token, not joined)
     finally:
         ray.shutdown()
 
 
-def _starting(settings: Settings) -> dict[str, object]:
+def _connect(options: dict[str, Any]) -> Any:
+    import ray
+
+    try:
+        return ray.init(**options)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise NotReady(f"no Ray at {options['address']!r}: {error}") from error
+
+
+def _starting(settings: Settings) -> dict[str, Any]:
     cluster = settings.cluster
     return {
         "address": "local",
@@ -69,11 +75,10 @@ def _starting(settings: Settings) -> dict[str, object]:
         "object_store_memory": OBJECT_STORE_BYTES,
         "logging_level": logging.WARNING,
         "log_to_driver": False,
-        "_node_ip_address": "127.0.0.1",
     }
 
 
-def _joining(settings: Settings) -> dict[str, object]:
+def _joining(settings: Settings) -> dict[str, Any]:
     elsewhere = not _on_this_machine(settings.cluster.address)
     return {
         "address": settings.cluster.address,

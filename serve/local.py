@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.keeper import Keeper
-from actors.messages import Busy, PalError
+from actors.messages import Busy
 from actors.spawn import here
 from configs.schema import Settings
 from serve.errors import error_response
@@ -23,23 +23,6 @@ CLOSE_S = 3
 """How long connections may take to close once the last answer is out."""
 WATCHED = frozenset({"/health", "/metrics"})
 """Paths that answer while the server drains."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises PalError if the port is taken, or the address is not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        raise PalError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
-        ) from error
-    listener.set_inheritable(False)
-    return listener
 
 
 def run(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:

@@ -44,7 +44,7 @@ def pull(
     wanted = aliases or _configured(store, (settings.engine.model, settings.models.embedder))
     for alias in wanted:
         store.info(alias)
-    with _bars() as on_progress:
+    with progress_bars() as on_progress:
         for alias in wanted:
             store.pull(alias, on_progress)
     for alias in wanted:
@@ -135,7 +135,7 @@ def _megabytes(count: int) -> str:
 
 
 @contextmanager
-def _bars() -> "Iterator[OnProgress]":
+def progress_bars() -> "Iterator[OnProgress]":
     """Progress on stderr: bars on a terminal, else a line for each step."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
