@@ -18,11 +18,10 @@ HEAVY = (
     "chromadb",
     "vllm",
     "fastapi",
-    "onnxruntime",
     "httpx",
     "numpy",
-    "pydantic",
     "rich",
+    "configs.schema",
 )
 PROBE = f"""
 import json, sys, time
