@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from actors.messages import InvalidRequest, PalError, Unprocessable
 
 RETRY_STATUSES = frozenset({429, 503})
-CLIENT_ERRORS = (400, 401, 403, 404, 413, 415, 422, 503, 504)
+CLIENT_ERRORS = (401, 403, 404, 413, 415, 422, 503, 504)
 _MALFORMED = re.compile(
     r"json_|missing$|extra_|none_required|(.*_)?(type|parsing|unicode)$|union_tag_|.*_attributes"
 )
@@ -37,8 +37,11 @@ class ErrorReply(BaseModel):
     error: ErrorDetail
 
 
+_DESCRIPTION = "OpenAI's error object"
+_BY_REFERENCE = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorReply"}}}
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorReply, "description": "OpenAI's error object"} for status in CLIENT_ERRORS
+    400: {"model": ErrorReply, "description": _DESCRIPTION},
+    **{status: {"description": _DESCRIPTION, "content": _BY_REFERENCE} for status in CLIENT_ERRORS},
 }
 
 
