@@ -31,7 +31,7 @@ class EngineSettings(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the torch engine computes: auto prefers mps, then cuda, then cpu."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Weights' number format: auto is bfloat16, or float16 on mps."""
+    """Weights' number format: auto is float16 on mps, else bfloat16 (torch: float32 on a CPU without it)."""
     shards: int = Field(default=1, ge=1)
     """Actors that share the model's layers (torch engine)."""
     max_context: int | None = Field(default=None, ge=16)
@@ -50,6 +50,10 @@ class EngineSettings(Section):
     """Groups of layers on different GPUs (vLLM, over its Ray executor when above one node)."""
     threads: int = Field(default=1, ge=1)
     """Compute threads of the torch engine on CPU."""
+    max_adapters: int = Field(default=2, ge=0)
+    """LoRA adapters that vLLM computes with at once; 0 turns LoRA off there."""
+    max_adapter_rank: Literal[8, 16, 32, 64, 128, 256] = 32
+    """Highest rank of a LoRA adapter that vLLM can load."""
 
 
 class ServeSettings(Section):

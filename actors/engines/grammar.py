@@ -15,8 +15,11 @@ STYLE: dict[str, Any] = {"whitespace_flexible": False, "item_separator": ", ", "
 
 
 @lru_cache(maxsize=128)
-def compile_schema(json_schema: str) -> str:
-    """The grammar of a JSON-encoded schema; `{}` means any JSON object. Raises InvalidRequest."""
+def strict_schema(json_schema: str) -> str:
+    """A JSON-encoded schema, checked, with one way to write each value; `{}` means any JSON object.
+
+    Raises InvalidRequest for what is no schema, or one that llguidance does not know.
+    """
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import Draft202012Validator
     from llguidance import LLMatcher
@@ -28,11 +31,13 @@ def compile_schema(json_schema: str) -> str:
         raise InvalidRequest(f"invalid JSON schema: {error.message}", param=PARAM) from error
     if schema in ({}, True):
         schema = {"type": "object"}
-    grammar: str = LLMatcher.grammar_from_json_schema(schema, overrides=STYLE)
-    fault = LLMatcher.validate_grammar(grammar)
+    if not isinstance(schema, dict):
+        raise InvalidRequest("invalid JSON schema: nothing satisfies false", param=PARAM)
+    strict = json.dumps({**schema, "x-guidance": STYLE})
+    fault = LLMatcher.validate_grammar(LLMatcher.grammar_from_json_schema(strict))
     if fault:
         raise InvalidRequest(f"this JSON schema is not supported: {fault}", param=PARAM)
-    return grammar
+    return strict
 
 
 class Grammars:
@@ -47,7 +52,8 @@ class Grammars:
         """The state of one answer that must satisfy the schema. Raises InvalidRequest."""
         from llguidance import LLMatcher
 
-        matcher = LLMatcher(self._tokens, compile_schema(json_schema), log_level=0)
+        grammar = LLMatcher.grammar_from_json_schema(strict_schema(json_schema))
+        matcher = LLMatcher(self._tokens, grammar, log_level=0)
         if matcher.is_error():
             raise InvalidRequest(f"this JSON schema is not supported: {matcher.get_error()}", param=PARAM)
         return matcher

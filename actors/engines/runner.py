@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from actors.engines.adapter import check_adapter
 from actors.engines.attention import KvCache, Segment, packed_attention
 from actors.engines.batch import Stretch
 from actors.messages import InvalidRequest, NotFound, NotReady
@@ -16,7 +17,6 @@ from configs.schema import EngineSettings
 
 ATTENTION = "palimpsest_packed"
 KNOWN_LAYERS = {"full_attention", "sliding_attention"}
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 class Runner:
@@ -148,16 +148,6 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
         else:
             dtype = "bfloat16" if capable or device.type == "cuda" else "float32"
     return {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}[dtype]
-
-
-def check_adapter(path: Path) -> None:
-    """Raises NotFound if `path` is no adapter directory, InvalidRequest if it holds more than safetensors."""
-    for name in ADAPTER_FILES:
-        if not (path / name).is_file():
-            raise NotFound(f"{path} is not an adapter: it has no {name}")
-    pickled = [file.name for pattern in ("*.bin", "*.pt", "*.pkl") for file in path.glob(pattern)]
-    if pickled:
-        raise InvalidRequest(f"{path} holds {pickled[0]}; only safetensors are loaded")
 
 
 def _load(path: Path, dtype: torch.dtype) -> Any:
