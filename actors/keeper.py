@@ -168,6 +168,11 @@ class Keeper:
         await self._workers.read(_answers)
         return Health(ok=True, detail=self._cache.detail if self._cache else "vector cache: not wanted")
 
+    async def cache_settled(self) -> None:
+        """Wait until the vector cache has heard of every passage, or is off."""
+        if self._cache is not None:
+            await self._cache.settled()
+
     async def close(self) -> None:
         """Flush and release the directory."""
         if self._cache is not None:
