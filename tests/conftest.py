@@ -22,6 +22,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("PAL_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 def _pulled(alias: str) -> Path:
