@@ -1,0 +1,117 @@
+"""The application in Ray Serve, through its real proxy."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import httpx
+import psutil
+import pytest
+from websockets.asyncio.client import connect
+
+pytestmark = pytest.mark.ray
+HELLO = {"model": "smollm2-135m", "messages": [{"role": "user", "content": "hello"}]}
+
+
+@pytest.fixture
+async def client(ray_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=ray_url, timeout=60) as http:
+        yield http
+
+
+def _replica() -> psutil.Process:
+    family = psutil.Process().children(recursive=True)
+    return next(one for one in family if " ".join(one.cmdline()).startswith("ray::ServeReplica"))
+
+
+async def _ready(client: httpx.AsyncClient) -> None:
+    async with asyncio.timeout(100):
+        while (await client.get("/ready")).status_code != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+
+async def test_chat(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/v1/chat/completions", json=HELLO)
+    assert reply.status_code == 200
+    assert "hello" in reply.json()["choices"][0]["message"]["content"]
+
+
+async def test_a_stream_comes_in_events_and_ends(client: httpx.AsyncClient) -> None:
+    async with client.stream("POST", "/v1/chat/completions", json={**HELLO, "stream": True}) as reply:
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        lines = [line async for line in reply.aiter_lines() if line]
+    assert lines[-1] == "data: [DONE]"
+    assert json.loads(lines[0].removeprefix("data: "))["choices"][0]["delta"]["role"] == "assistant"
+
+
+async def test_the_clients_request_id_comes_back_once(client: httpx.AsyncClient) -> None:
+    reply = await client.get("/health", headers={"x-request-id": "mine-1"})
+    assert reply.headers.get_list("x-request-id") == ["mine-1"]
+
+
+async def test_every_reply_has_one_request_id(client: httpx.AsyncClient) -> None:
+    reply = await client.get("/health", headers={"x-request-id": "not a plain token"})
+    assert len(reply.headers.get_list("x-request-id")) == 1
+    assert reply.headers["x-request-id"] != "not a plain token"
+
+
+async def test_errors_are_the_applications(client: httpx.AsyncClient) -> None:
+    reply = await client.post("/v1/chat/completions", json={"messages": []})
+    assert reply.status_code == 400
+    assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+
+
+async def test_a_client_cannot_switch_off_the_proxys_limits(client: httpx.AsyncClient) -> None:
+    reply = await client.get("/health", headers={"x-request-timeout-seconds": "0.000001"})
+    assert reply.status_code == 200
+
+
+async def test_websocket(ray_url: str) -> None:
+    async with connect(ray_url.replace("http", "ws") + "/v1/chat/ws") as socket:
+        await socket.send(json.dumps(HELLO))
+        first = json.loads(await socket.recv())
+    assert "error" not in first
+
+
+async def test_leaving_a_stream_stops_the_work(client: httpx.AsyncClient) -> None:
+    endless = {**HELLO, "messages": [{"role": "user", "content": "[[tokens:2000]] [[delay:0.05]]"}], "stream": True}
+    async with client.stream("POST", "/v1/chat/completions", json=endless) as reply:
+        await anext(reply.aiter_lines())
+        assert await _running(client) == 1
+    async with asyncio.timeout(20):
+        while await _running(client):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def _running(client: httpx.AsyncClient) -> int:
+    lines = (await client.get("/metrics")).text.splitlines()
+    return int(sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:num_requests_running")))
+
+
+async def test_documents_outlive_a_killed_replica(client: httpx.AsyncClient) -> None:
+    form = {"purpose": "assistants"}
+    reply = await client.post("/v1/files", files={"file": ("kept.txt", b"The keeper lives on.")}, data=form)
+    assert reply.status_code == 200, reply.text
+    kept = reply.json()["id"]
+    replica = _replica()
+    os.kill(replica.pid, signal.SIGKILL)
+    await asyncio.to_thread(replica.wait)
+    await _ready(client)
+    assert _replica().pid != replica.pid
+    assert (await client.get(f"/v1/files/{kept}")).json()["filename"] == "kept.txt"
+
+
+async def test_a_replica_that_dies_under_a_request_gives_an_error_object(client: httpx.AsyncClient) -> None:
+    slow = {**HELLO, "messages": [{"role": "user", "content": "[[tokens:2000]] [[delay:0.05]]"}]}
+    asking = asyncio.create_task(client.post("/v1/chat/completions", json=slow))
+    async with asyncio.timeout(20):
+        while not await _running(client):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    os.kill(_replica().pid, signal.SIGKILL)
+    reply = await asking
+    assert reply.status_code == 503
+    assert reply.headers["retry-after"]
+    assert reply.json()["error"]["code"] == "not_ready"
+    await _ready(client)
