@@ -66,6 +66,9 @@ def chat(
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model to talk to.")] = None,
     system: Annotated[str | None, typer.Option("--system", help="What the model is told first.")] = None,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0, max=2, help="0 is the likeliest word each time.")
+    ] = 0.2,
     docs: Annotated[
         list[str] | None,
         typer.Option("--docs", metavar="STORE", help="Answer from this document store; repeatable."),
@@ -81,13 +84,14 @@ def chat(
     settings = settings_of(ctx).settings
     path = _kept_at(settings.home, session)
     with connect(settings, url, api_key) as client:
-        options: dict[str, Any] = {"model": model or client.get("/v1/models")["data"][0]["id"]}
+        served = model or client.get("/v1/models")["data"][0]["id"]
+        options: dict[str, Any] = {"model": served, "temperature": temperature}
         if docs:
             options["documents"] = {"vector_store_ids": [store_id(client, name) for name in docs]}
         conversation = Conversation(options, system, path)
         conversation.load()
         if sys.stdin.isatty():
-            _introduce(options["model"], conversation)
+            _introduce(served, conversation)
         failed = [not _answered(client, conversation, line, as_json) for line in _lines(conversation)]
     if any(failed) and not sys.stdin.isatty():
         raise typer.Exit(FAILED)

@@ -53,11 +53,12 @@ def test_piped_lines_are_turns_of_one_conversation(server) -> None:
 
 
 def test_system_model_and_documents_are_passed_on(server) -> None:
-    arguments = ["chat", "--system", "Be brief.", "--model", "m", "--docs", "notes", "--url", server.url]
-    pal.invoke(app, arguments, input="hi\n")
+    said = ["--system", "Be brief.", "--model", "m", "--temperature", "0.5", "--docs", "notes"]
+    pal.invoke(app, ["chat", *said, "--url", server.url], input="hi\n")
     body = server.bodies("/v1/chat/completions")[0]
     assert body["messages"][0] == {"role": "system", "content": "Be brief."}
-    assert (body["model"], body["documents"]) == ("m", {"vector_store_ids": ["vs_1"]})
+    assert (body["model"], body["temperature"]) == ("m", 0.5)
+    assert body["documents"] == {"vector_store_ids": ["vs_1"]}
 
 
 def test_commands_are_carried_out_here(server) -> None:
