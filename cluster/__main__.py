@@ -33,7 +33,8 @@ app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)
 def root(
     ctx: typer.Context,
     config_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file in YAML, e.g. configs/local.yaml.")
+        Path | None,
+        typer.Option("--config", help="Settings in YAML, e.g. configs/local.yaml; pal.toml overrides."),
     ] = None,
     settings: Annotated[
         list[str] | None,

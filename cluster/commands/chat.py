@@ -33,9 +33,15 @@ class Conversation:
     messages: list[Json] = field(default_factory=list)
 
     def load(self) -> None:
-        """Take up the conversation kept in `path`, if there is one."""
-        if self.path and self.path.exists():
+        """Take up the conversation kept in `path`, if there is one. Raises PalError for a damaged file."""
+        if self.path is None or not self.path.exists():
+            return
+        try:
             self.messages = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        except ValueError as error:
+            raise PalError(
+                f"{self.path} is damaged ({error}); remove it, or take another --session"
+            ) from error
 
     def reset(self) -> None:
         """Forget all messages, the kept ones too."""
@@ -54,7 +60,7 @@ class Conversation:
         turn = [{"role": "user", "content": text}, {"role": "assistant", "content": answer}]
         self.messages += turn
         if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self.path.open("a", encoding="utf-8") as kept:
                 kept.writelines(json.dumps(message, ensure_ascii=False) + "\n" for message in turn)
 

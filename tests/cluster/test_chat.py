@@ -86,6 +86,15 @@ def test_a_session_is_taken_up_again_until_it_is_reset(server) -> None:
     assert (Path(os.environ["PAL_HOME"]) / "chats" / "trip.jsonl").exists()
 
 
+def test_a_damaged_session_is_named(server) -> None:
+    path = Path(os.environ["PAL_HOME"]) / "chats" / "trip.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"role": "us')
+    result = pal.invoke(app, ["chat", "--session", "trip", "--url", server.url], input="one\n")
+    assert result.exit_code == 1
+    assert f"{path} is damaged" in result.stderr
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden"])
 def test_a_session_name_is_no_path(name: str) -> None:
     assert pal.invoke(app, ["chat", "--session", name, "--url", "http://127.0.0.1:1"]).exit_code == 2
