@@ -1,6 +1,9 @@
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from configs.load import SettingsError, dotted, load
 from configs.schema import Settings
@@ -153,3 +156,23 @@ def test_dotted_goes_through_all_groups_in_order() -> None:
     keys = [key for key, _ in dotted(Settings())]
     assert keys[:4] == ["home", "port", "api_keys", "engine.kind"]
     assert len(keys) == len(set(keys))
+
+
+NAMES = [key.upper().replace(".", "__") for key, _ in dotted(Settings())]
+VARIABLES = st.sampled_from([*NAMES, "ENGINE", "SERVE"]) | st.text("ENGIPORT_.é", max_size=12)
+VALUES = st.sampled_from(["true", "1", "-1", "nan", "1e999", "[]", "{}", "null", ",", ":"]) | st.text(
+    max_size=9
+)
+
+
+@given(st.dictionaries(VARIABLES, VALUES, max_size=4))
+def test_no_environment_brings_anything_but_settings_or_a_named_error(variables: dict[str, str]) -> None:
+    with suppress(SettingsError):
+        loaded = load(environ={f"PAL_{name}": value for name, value in variables.items()})
+        assert set(loaded.origins) <= {key for key, _ in dotted(loaded.settings)}
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=4))
+def test_no_value_of_a_flag_brings_anything_but_settings_or_a_named_error(value: object) -> None:
+    with suppress(SettingsError):
+        load(flags={"engine": value, "engine.threads": value, "api_keys": value}, environ={})
