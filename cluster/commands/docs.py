@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest
@@ -21,6 +22,8 @@ TYPES = frozenset(
     {".txt", ".text", ".md", ".markdown", ".mdown", ".mkd", ".mdx", ".html", ".htm", ".xhtml", ".pdf"}
 )
 """Endings that are taken from a directory; a file named outright is always tried."""
+TOGETHER = 2
+"""Files sent at the same time: as many as the server reads at once."""
 
 Status = Literal["added", "updated", "unchanged", "failed"]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or directories to walk.")]
@@ -151,7 +154,7 @@ def rm(
 def add_all(
     client: "Client", paths: Iterable[Path], store: str | None = None, quiet: bool = False
 ) -> Iterator[Outcome]:
-    """Add the files one by one, showing progress on stderr; a file that fails does not stop the rest.
+    """Add the files, showing progress on stderr; yields in their order, and one that fails stops no other.
 
     Raises NotReady and Unauthorized: these would fail for every file.
     """
@@ -160,13 +163,21 @@ def add_all(
 
     candidates = [candidate for path in paths for candidate in candidates_in(path)]
     _tell_skipped([candidate for candidate in candidates if candidate.skipped])
-    wanted = [candidate for candidate in candidates if not candidate.skipped]
+    wanted, clashes = _distinct(candidates)
+    yield from clashes
     stored = {file["filename"]: file for file in client.pages("/v1/files")}
     target = _store_for(client, store) if store else None
     console = Console(stderr=True)
-    bar = track(wanted, "Adding", console=console, transient=True, disable=quiet or not console.is_terminal)
-    for candidate in bar:
-        yield _add_one(client, candidate, stored.get(candidate.name), target)
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        outcomes = pool.map(lambda one: _add_one(client, one, stored.get(one.name), target), wanted)
+        yield from track(
+            outcomes,
+            "Adding",
+            total=len(wanted),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
 
 
 def candidates_in(path: Path, directory: Path | None = None) -> Iterator[Candidate]:
@@ -183,6 +194,20 @@ def candidates_in(path: Path, directory: Path | None = None) -> Iterator[Candida
         for name in sorted(names):
             file = Path(folder, name)
             yield Candidate(file, file.relative_to(base).as_posix(), _why_skipped(file))
+
+
+def _distinct(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[Outcome]]:
+    """Each file once; one whose name is another's too has failed, as it would replace that."""
+    by_name: dict[str, Candidate] = {}
+    clashes = []
+    for candidate in candidates:
+        if candidate.skipped:
+            continue
+        first = by_name.setdefault(candidate.name, candidate)
+        if first.path.resolve() != candidate.path.resolve():
+            error = f"{first.path} has the name {first.name} already; add this one from its own directory"
+            clashes.append(Outcome(str(candidate.path), candidate.name, "failed", error=error))
+    return list(by_name.values()), clashes
 
 
 def store_id(client: "Client", name: str) -> str:

@@ -92,7 +92,10 @@ def test_files_are_put_in_a_store_that_is_made_once(tree: Path, server) -> None:
     assert result.exit_code == 0
     assert server.bodies("/v1/vector_stores") == [b"", {"name": "new"}]
     attached = server.bodies("/v1/vector_stores/vs_9/files")
-    assert attached == [{"file_id": "file-notes/b.md"}, {"file_id": "file-notes/deep/c.HTML"}]
+    assert sorted(attached, key=str) == [
+        {"file_id": "file-notes/b.md"},
+        {"file_id": "file-notes/deep/c.HTML"},
+    ]
 
 
 def test_list_prints_a_table_or_json_lines(fake) -> None:
@@ -119,3 +122,28 @@ def test_rm_of_something_unknown_removes_nothing(fake) -> None:
     assert result.exit_code == 1
     assert "no such document: c.md" in result.stderr
     assert [method for method, _, _ in fake.requests] == ["GET"]
+
+
+def test_a_file_named_twice_is_added_once(tree: Path, server) -> None:
+    result = pal.invoke(app, ["docs", "add", "notes/b.md", "./notes/b.md", "notes/deep", "--url", server.url])
+    assert result.exit_code == 0
+    assert len(server.bodies("/v1/files")) == 1 + 2
+
+
+def test_two_files_of_one_name_do_not_replace_each_other(tree: Path, server, tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "c.md").write_text(name)
+    paths = [str(tmp_path / name / "c.md") for name in ("x", "y")]
+    result = pal.invoke(app, ["docs", "add", *paths, "--url", server.url])
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == ["added      c.md"]
+    assert "has the name c.md already" in result.stderr
+
+
+def test_a_server_that_stops_ends_the_adding(tree: Path, server) -> None:
+    body = {"error": {"message": "the embedder is starting", "code": "not_ready"}}
+    server.on("POST", "/v1/files", body, 503)
+    result = pal.invoke(app, ["docs", "add", "notes", "--url", server.url])
+    assert result.exit_code == 3
+    assert "the embedder is starting" in result.stderr
