@@ -25,6 +25,7 @@ from actors.messages import (
 from actors.models.detokenize import Detokenizer
 from actors.models.template import render_chat
 from actors.models.tokenizer import Tokenizer, check_text
+from actors.models.toolcall import CLOSE, OPEN, forced_schema
 from configs.schema import Settings
 
 LONG_CHARACTERS = 20_000
@@ -61,8 +62,13 @@ class Generator:
         """
         tokenizer, engine = self._started()
         tokens = await self._tokens(prompt)
+        forced = self._forced(prompt)
+        if forced is not None:
+            tokens += tokenizer.encode(OPEN)
+            sampling = dataclasses.replace(sampling, json_schema=forced)
         sampling = self._fitted(sampling, len(tokens))
         detokenizer = Detokenizer(tokenizer, sampling.stop)
+        opening = OPEN if forced else ""
         completion = cached = 0
         async with aclosing(engine.generate(request_id, tokens, sampling, adapter)) as deltas:
             async for delta in deltas:
@@ -70,9 +76,13 @@ class Generator:
                 cached = max(cached, delta.cached_tokens)
                 piece = detokenizer.push(delta)
                 finish = "stop" if detokenizer.stopped else delta.finish_reason
-                if piece.text or piece.logprobs or finish:
+                text = opening + piece.text
+                if forced and finish == "stop" and not detokenizer.stopped:
+                    text += CLOSE
+                if text or piece.logprobs or finish:
+                    opening = ""
                     yield TextDelta(
-                        text=piece.text,
+                        text=text,
                         token_ids=piece.token_ids,
                         logprobs=piece.logprobs,
                         finish_reason=finish,
@@ -147,6 +157,14 @@ class Generator:
         if _characters(prompt) > LONG_CHARACTERS:
             return await asyncio.to_thread(_encode, tokenizer, prompt)
         return _encode(tokenizer, prompt)
+
+    def _forced(self, prompt: Prompt) -> str | None:
+        """The schema of the tool call that the answer must be, for models that must be made to obey."""
+        tokenizer, engine = self._started()
+        if not isinstance(prompt, ChatPrompt) or tokenizer.obeys_tool_choice:
+            return None
+        schema = forced_schema(prompt)
+        return json.dumps(schema) if schema and engine.capabilities().json_schema else None
 
     def _fitted(self, sampling: Sampling, prompt_tokens: int) -> Sampling:
         """The sampling with a number of tokens that fits. Raises ContextLengthExceeded, InvalidRequest."""

@@ -21,6 +21,7 @@ from actors.messages import (
     TokenDelta,
     TokenLogprob,
 )
+from actors.models.toolcall import CLOSE, OPEN
 
 DEFAULT_CONTEXT = 8192
 END = "<|end|>"
@@ -98,7 +99,10 @@ class ScriptedEngine:
     ) -> AsyncGenerator[TokenDelta, None]:
         """Play the script that the prompt asks for, one token a delta."""
         self._check(adapter)
-        script = self._script(tokens, sampling, adapter)
+        try:
+            script = self._script(tokens, sampling, adapter)
+        except ValueError as error:
+            raise InvalidRequest(f"a directive of the script cannot be read: {error}") from error
         self._waiting += 1
         try:
             await self._slots.acquire()
@@ -235,8 +239,7 @@ def _tool_answer(conversation: Mapping[str, Any], directives: Mapping[str, str])
 
 
 def _call(name: str, arguments: Json) -> str:
-    call = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
-    return f"<tool_call>\n{call}\n</tool_call>"
+    return OPEN + json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False) + CLOSE
 
 
 def _instance(json_schema: str) -> Json:

@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.messages import ChatPrompt, InvalidRequest, Json
 from actors.models.tokenizer import Tokenizer, check_text
+from actors.models.toolcall import CLOSE, OPEN
 
 TOOL_INSTRUCTIONS = """You may call functions to help with the user's request. The functions, as JSON Schema:
 <tools>
@@ -102,7 +103,7 @@ def _without_calls(message: dict[str, Any]) -> dict[str, Any]:
 
 def _call_text(function: Mapping[str, Any]) -> str:
     call = {"name": function["name"], "arguments": function.get("arguments", {})}
-    return f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>"
+    return OPEN + json.dumps(call, ensure_ascii=False) + CLOSE
 
 
 def _hide(specials: Mapping[str, int], value: Json) -> tuple[dict[str, str], Any]:
