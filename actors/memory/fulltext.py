@@ -13,8 +13,13 @@ from actors.memory.vectors import among
 NEIGHBOURS = 1
 """Passages before and after that belong to a passage's window."""
 TOKENIZER = "porter unicode61 remove_diacritics 2"
+_STRUCTURE = 10
+"""Row of an FTS5 data table that describes the index's levels and segments."""
 SECURE_DELETE = sqlite3.sqlite_version_info >= (3, 42)
-"""Older FTS5 keeps deleted words in old segments until these are merged; `remove` then merges them all."""
+"""Older FTS5 keeps deleted words in old segments until these are merged; `scrub` then merges them all."""
+WORN_BYTES = 1000
+"""Length of FTS5's own description of an index from which `scrub` builds it anew: before 3.42 every merge of
+all segments adds two levels to it, and from 2,000 levels on FTS5 takes the index for corrupt."""
 
 
 def exists(connection: sqlite3.Connection, user: int) -> bool:
@@ -74,9 +79,13 @@ def remove(connection: sqlite3.Connection, user: int, file: int) -> None:
 
 def scrub(connection: sqlite3.Connection, user: int) -> None:
     """Leave no removed word in the index's pages: call after `remove`, in the same transaction."""
-    if not SECURE_DELETE:
-        for table in (f"text_{int(user)}", f"window_{int(user)}"):
-            connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")
+    if SECURE_DELETE:
+        return
+    for table in (f"text_{int(user)}", f"window_{int(user)}"):
+        (worn,) = connection.execute(
+            f"SELECT length(block) > {WORN_BYTES} FROM {table}_data WHERE id = {_STRUCTURE}"
+        ).fetchone()
+        connection.execute(f"INSERT INTO {table}({table}) VALUES ('{'rebuild' if worn else 'optimize'}')")
 
 
 def check(connection: sqlite3.Connection, user: int) -> bool:

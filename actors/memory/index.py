@@ -44,6 +44,7 @@ class VectorIndex:
                 self._open_client()
             except IndexFailed:
                 whole = False
+                _forget_failed_clients()
         if not whole:
             self.wipe()
         return whole
@@ -51,8 +52,9 @@ class VectorIndex:
     def wipe(self) -> None:
         """Start again with an empty directory, unsealed. Raises IndexFailed."""
         self.close()
-        if self._directory.exists():
-            shutil.rmtree(self._directory)
+        with _failures():
+            if self._directory.exists():
+                shutil.rmtree(self._directory)
         self._open_client()
 
     def seal(self, identity: str) -> None:
@@ -134,6 +136,14 @@ class VectorIndex:
                     f"user-{user}", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
                 )
         return self._collections[user]
+
+
+def _forget_failed_clients() -> None:
+    """Chroma keeps what it half opened for the next client of that path, and never closes it."""
+    with _failures():
+        from chromadb.api.shared_system_client import SharedSystemClient
+
+        SharedSystemClient.clear_system_cache()
 
 
 @contextmanager

@@ -76,8 +76,10 @@ class VectorCache:
                 self.detail = "vector cache: ok"
                 self._settled.set()
                 await self._wait()
-        except (IndexFailed, sqlite3.Error) as error:
+        except (IndexFailed, sqlite3.Error, OSError) as error:
             self._failed(error)
+        finally:
+            self._settled.set()
 
     async def _open(self) -> None:
         identity = await self._workers.read(outbox.identity)
@@ -103,6 +105,7 @@ class VectorCache:
         self._changed.clear()
 
     async def _renew(self) -> None:
+        self._settled.clear()
         await self._call(self._index.wipe)
         await self._fill()
 
