@@ -161,6 +161,15 @@ class Keeper:
         """
         return await self._open.read(self._search, user, query, vector, store_ids, k)
 
+    async def rarity(
+        self, user: str, text: str, *, store_ids: Sequence[str] | None = None
+    ) -> dict[str, float]:
+        """How much each content word of a text tells documents apart (inverse document frequency).
+
+        Raises NotFound for a store that is not there.
+        """
+        return await self._open.read(self._rarity, user, text, store_ids)
+
     async def health(self) -> Health:
         """Whether the store answers; detail tells of the vector cache."""
         if self._workers is None:
@@ -204,6 +213,12 @@ class Keeper:
     ) -> list[Passage]:
         store = DocumentStore(connection, self._matrices, self._cache)
         return recall.search(store, user, query, vector, store_ids, k)
+
+    def _rarity(
+        self, connection: sqlite3.Connection, user: str, text: str, store_ids: Sequence[str] | None
+    ) -> dict[str, float]:
+        store = DocumentStore(connection, self._matrices, self._cache)
+        return recall.rarity(store, user, text, store_ids)
 
 
 def _prepare(directory: Path) -> None:

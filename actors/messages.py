@@ -294,7 +294,10 @@ class StoreInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A retrieved passage, best first in any list. `parts` holds the score's parts by name."""
+    """A retrieved passage, best first in any list. `parts` holds the score's parts by name.
+
+    `lead` is how its document begins: it names the subject where the filename does not.
+    """
 
     document_id: str
     filename: str
@@ -305,6 +308,7 @@ class Passage:
     parts: Mapping[str, float] = field(default_factory=dict)
     embedding: tuple[float, ...] = ()
     heading: str = ""
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,6 +144,17 @@ class DocumentStore:
         found = {row["id"]: ChunkRow(**dict(row)) for row in rows}
         return [found[chunk] for chunk in chunk_ids if chunk in found]
 
+    def leads(self, user: str, document_ids: Sequence[str], characters: int) -> dict[str, str]:
+        """How each given document begins: the first characters of its first passage."""
+        number = self._user(user)
+        marks = ",".join("?" * len(document_ids))
+        rows = self._connection.execute(
+            "SELECT f.id, substr(c.text, 1, ?) AS lead FROM chunks c JOIN files f ON f.number = c.file "
+            f"WHERE c.user = ? AND c.ordinal = 0 AND f.id IN ({marks})",
+            (characters, number, *document_ids),
+        )
+        return {row["id"]: row["lead"] for row in rows}
+
     def chunk_count(self, user: str, store_ids: Sequence[str] | None) -> int:
         """How many passages there are to search in."""
         number, files = self._scope(user, store_ids)

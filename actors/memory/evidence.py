@@ -1,0 +1,135 @@
+"""Picks the sentences that answer a question out of retrieved passages, and says how well they support one.
+
+Pure functions over records: knows no index and no model; vectors come in as numbers.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from actors.memory import matching
+from actors.memory.matching import read
+from actors.memory.questions import Question
+from actors.memory.ranking import stems_of
+from actors.memory.sentences import sentences
+from actors.memory.weights import SENTENCE, SUPPORT
+from actors.messages import Passage
+
+SHORTLIST = 20
+"""Sentences worth the cost of an embedding: more find no more answers."""
+LONGEST_QUOTE = 600
+"""A sentence of more characters (a table, a list without ends) is not quoted whole: it is no candidate."""
+SUPPORT_FEATURES = ("cosine", "coverage", "sentence_cosine", "sentence", "names")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A sentence of a retrieved passage with its features; `start` and `end` count in the document."""
+
+    document_id: str
+    filename: str
+    start: int
+    end: int
+    text: str
+    values: Mapping[str, float]
+
+
+def sentences_of(question: Question, passages: Sequence[Passage]) -> list[Sentence]:
+    """Every quotable sentence of the passages (best passage first), with all features but the cosine."""
+    best = max((passage.score for passage in passages), default=0.0)
+    found = []
+    seen: set[tuple[str, int, int]] = set()
+    for passage in passages:
+        place = stems_of(f"{passage.filename} {passage.heading} {passage.lead}")
+        for low, high in sentences(passage.text):
+            key = (passage.document_id, passage.start + low, passage.start + high)
+            if key in seen or high - low > LONGEST_QUOTE:
+                continue
+            seen.add(key)
+            text = passage.text[low:high]
+            values = {"passage": passage.score - best} | _values(question, text, place)
+            found.append(
+                Sentence(
+                    document_id=passage.document_id,
+                    filename=passage.filename,
+                    start=key[1],
+                    end=key[2],
+                    text=text,
+                    values=values,
+                )
+            )
+    return found
+
+
+def shortlist(
+    found: Sequence[Sentence], limit: int = SHORTLIST, weights: Mapping[str, float] = SENTENCE
+) -> list[Sentence]:
+    """The `limit` best sentences by all that is known without a vector, in the order they came."""
+    order = sorted(range(len(found)), key=lambda index: (-score(found[index].values, weights), index))
+    return [found[index] for index in sorted(order[:limit])]
+
+
+def with_cosines(found: Sequence[Sentence], cosines: Sequence[float]) -> list[Sentence]:
+    """The sentences with their cosine to the question among the features, best first."""
+    if len(found) != len(cosines):
+        raise ValueError(f"{len(found)} sentences and {len(cosines)} cosines")
+    known = [
+        Sentence(
+            document_id=one.document_id,
+            filename=one.filename,
+            start=one.start,
+            end=one.end,
+            text=one.text,
+            values={**one.values, "cosine": float(cosine)},
+        )
+        for one, cosine in zip(found, cosines, strict=True)
+    ]
+    return sorted(known, key=lambda one: -score(one.values))
+
+
+def score(values: Mapping[str, float], weights: Mapping[str, float] = SENTENCE) -> float:
+    """The weighted sum of a sentence's features; a feature not known yet counts nothing."""
+    return math.fsum(weight * values.get(name, 0.0) for name, weight in weights.items())
+
+
+def shares(ranked: Sequence[Sentence]) -> list[float]:
+    """Each sentence's probability of being the best of them, given that one is."""
+    scores = [score(one.values) for one in ranked]
+    top = max(scores, default=0.0)
+    raised = [math.exp(one - top) for one in scores]
+    return [one / sum(raised) for one in raised]
+
+
+def support_features(passages: Sequence[Passage], ranked: Sequence[Sentence]) -> dict[str, float]:
+    """What says, over all questions alike, whether the documents answer this one (SUPPORT_FEATURES).
+
+    The best cosine and coverage of a passage, and of a sentence; and the best sentence's share of names.
+    """
+    return {
+        "cosine": max((passage.parts["cosine"] for passage in passages), default=0.0),
+        "coverage": max((passage.parts["placed"] for passage in passages), default=0.0),
+        "sentence_cosine": max((one.values["cosine"] for one in ranked), default=0.0),
+        "sentence": max((one.values["placed"] for one in ranked), default=0.0),
+        "names": max((one.values["names"] for one in ranked), default=0.0),
+    }
+
+
+def support(values: Mapping[str, float], weights: Mapping[str, float] = SUPPORT) -> float:
+    """Probability (0 to 1) that the documents hold the answer, from `support_features`."""
+    total = weights["bias"] + math.fsum(weights[name] * values[name] for name in SUPPORT_FEATURES)
+    return 1 / (1 + math.exp(-max(min(total, 60.0), -60.0)))
+
+
+def _values(question: Question, text: str, place: frozenset[str]) -> dict[str, float]:
+    matched = read(text)
+    cover = matching.coverage(question, matched.stems)
+    return {
+        "coverage": cover,
+        "kin": matching.kin_coverage(question, matched.prefixes),
+        "placed": matching.coverage(question, matched.stems | place),
+        "names": matching.name_share(question, matched.stems),
+        "pairs": matching.pair_share(question, matched.pairs),
+        "focus": matching.focus_share(question, matched.stems),
+        "kind": matching.answers_kind(question, matched) * cover,
+        "length": math.log1p(matched.words) / 4,
+    }
