@@ -175,7 +175,7 @@ def _acknowledged(pipe: "Connection[Any, Any]") -> bool:
     """Whether the child answered before it died."""
     try:
         return bool(pipe.recv())
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         return False
 
 
