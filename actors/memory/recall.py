@@ -1,14 +1,14 @@
 """Finds the passages that answer a query: candidates by words and vector, one ranking. Writes nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.memory.documents import ChunkRow, DocumentStore
-from actors.memory.questions import Question, analyse, content_words
+from actors.memory.questions import analyse, content_words
 from actors.memory.ranking import Found, features, score
 from actors.messages import Passage
 
@@ -30,10 +30,11 @@ TEXT_WEIGHT = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A stored passage with its features and its score in the fixed fusion."""
+    """A stored passage: its score in the fixed fusion, its features, the rarity of the query's words."""
 
     row: ChunkRow
     lead: str
+    rarity: Mapping[str, float]
     fused: float
     values: dict[str, float]
 
@@ -46,21 +47,24 @@ def search(
     Raises NotFound for a store that is not there, InvalidRequest for an empty user.
     """
     found = candidates(store, user, query, vector, store_ids, max(k, RANKED))
-    ranked = sorted(found, key=lambda one: (-score(one.values), one.row.id))
-    return [
-        Passage(
-            document_id=one.row.document_id,
-            filename=one.row.filename,
-            start=one.row.start,
-            end=one.row.end,
-            text=one.row.text,
-            heading=one.row.heading,
-            lead=one.lead,
-            score=score(one.values),
-            parts=one.values,
-        )
-        for one in ranked[:k]
-    ]
+    scored = [(score(one.values), one) for one in found]
+    scored.sort(key=lambda pair: (-pair[0], pair[1].row.id))
+    return [passage_of(one, value) for value, one in scored[:k]]
+
+
+def passage_of(one: Candidate, value: float) -> Passage:
+    """A candidate as a result with this score."""
+    return Passage(
+        document_id=one.row.document_id,
+        filename=one.row.filename,
+        start=one.row.start,
+        end=one.row.end,
+        text=one.row.text,
+        heading=one.row.heading,
+        lead=one.lead,
+        score=value,
+        parts=one.values,
+    )
 
 
 def rarity(store: DocumentStore, user: str, text: str, store_ids: Sequence[str] | None) -> dict[str, float]:
@@ -89,27 +93,21 @@ def candidates(
     chosen = sorted(fused, key=lambda chunk: (-fused[chunk], chunk))[:limit]
     rows = store.chunks(user, chosen)
     leads = store.leads(user, list({row.document_id for row in rows}), LEAD_CHARACTERS)
-    question = analyse(query, rarity(store, user, query, store_ids))
-    return [
-        _candidate(
-            question,
-            row,
-            leads.get(row.document_id, ""),
-            fused[row.id],
-            Found(
-                text=row.text,
-                place=f"{row.filename} {row.heading} {leads.get(row.document_id, '')}",
-                bm25_text=text.get(row.id, 0.0),
-                bm25_window=window.get(row.id, 0.0),
-                cosine=cosines[row.id],
-            ),
+    rarities = rarity(store, user, query, store_ids)
+    question = analyse(query, rarities)
+
+    def candidate(row: ChunkRow) -> Candidate:
+        lead = leads.get(row.document_id, "")
+        found = Found(
+            text=row.text,
+            place=f"{row.filename} {row.heading} {lead}",
+            bm25_text=text.get(row.id, 0.0),
+            bm25_window=window.get(row.id, 0.0),
+            cosine=cosines[row.id],
         )
-        for row in rows
-    ]
+        return Candidate(row, lead, rarities, fused[row.id], features(question, found))
 
-
-def _candidate(question: Question, row: ChunkRow, lead: str, fused: float, found: Found) -> Candidate:
-    return Candidate(row, lead, fused, features(question, found))
+    return [candidate(row) for row in rows]
 
 
 def _relative(scores: dict[int, float]) -> dict[int, float]:

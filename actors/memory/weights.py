@@ -31,3 +31,5 @@ SUPPORT = {
     "sentence": 2.0,
     "names": 1.0,
 }
+SUPPORTED = 0.5
+"""Support below which a question is not answered."""

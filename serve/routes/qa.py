@@ -1,5 +1,75 @@
-"""Routes of qa, to be filled in."""
+"""POST /v1/qa."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
 
-router = APIRouter()
+from fastapi import APIRouter, Request
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from serve.openapi import Reply, Usage
+from serve.qa import Asked, answer
+from serve.services import ServicesDep, UserDep
+from serve.streams import GONE_STATUS, ClientGone, while_there
+from serve.wire import Body
+
+router = APIRouter(prefix="/v1", tags=["qa"])
+
+LONGEST_QUESTION = 4000
+"""Characters."""
+
+
+class QaRequest(Body):
+    """POST /v1/qa."""
+
+    question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+    vector_store_ids: Annotated[list[str], Field(min_length=1, max_length=16)] | None = None
+    k: Annotated[int, Field(ge=1, le=100)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    model: Annotated[str, Field(max_length=256)] | None = None
+
+
+class CitedPlace(Reply):
+    """A quoted place: the document's text from start to end is the quote."""
+
+    document_id: str
+    filename: str
+    start: int
+    end: int
+    quote: str
+    score: float
+
+
+class QaReply(Reply):
+    """An answer and what it rests on; abstained: no quote and no citations."""
+
+    answer: str
+    quote: str
+    abstained: bool
+    support_score: float
+    citations: list[CitedPlace]
+    usage: Usage
+
+
+QA_RESPONSES: dict[int | str, dict[str, Any]] = {200: {"model": QaReply}}
+
+
+@router.post("/qa", response_model=None, responses=QA_RESPONSES)
+async def answer_question(
+    body: QaRequest, request: Request, services: ServicesDep, user: UserDep
+) -> Response:
+    """Answer a question from the documents, with quotes and their places, or abstain."""
+    catalog = request.app.state.catalog
+    model = body.model or catalog.base
+    asked = Asked(
+        question=body.question,
+        store_ids=body.vector_store_ids,
+        k=body.k or services.settings.documents.results,
+        max_tokens=body.max_tokens,
+        model=model,
+        adapter=catalog.adapter_of(model),
+    )
+    work = answer(services, request.app.state.metrics, user, asked)
+    try:
+        return JSONResponse((await while_there(request.receive, work)).as_json())
+    except ClientGone:
+        return Response(status_code=GONE_STATUS)

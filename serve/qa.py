@@ -1,0 +1,186 @@
+"""One question, answered from the user's documents with quotes, or not at all. Knows no HTTP."""
+
+import time
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from typing import Any
+from uuid import uuid4
+
+from actors.memory.evidence import (
+    Sentence,
+    sentences_of,
+    shares,
+    shortlist,
+    support,
+    support_features,
+    with_cosines,
+)
+from actors.memory.questions import Question, analyse
+from actors.memory.ranking import stems_of
+from actors.memory.weights import SUPPORTED
+from actors.memory.words import STOP_WORDS, stem
+from actors.messages import ChatPrompt, Citation, ContextLengthExceeded, InvalidRequest, Passage, Sampling
+from serve.generation import Turn, deltas
+from serve.metrics import Metrics
+from serve.services import Services
+
+MOST_CITED = 3
+ANSWER_TOKENS = 64
+"""Answer length where the client names none: a sentence."""
+NO_ANSWER = "Nothing in the documents supports an answer to this question."
+INSTRUCTION = (
+    "Answer the question with the shortest exact words from the text. Do not repeat the question. "
+    "Use nothing but the text."
+)
+NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question and how to answer it; `store_ids` None reads all of the user's documents."""
+
+    question: str
+    store_ids: Sequence[str] | None = None
+    k: int
+    max_tokens: int | None = None
+    model: str
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the documents say to a question (passages and sentences, best first), and how well."""
+
+    question: Question
+    passages: tuple[Passage, ...]
+    sentences: tuple[Sentence, ...]
+    features: dict[str, float]
+    support: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QaAnswer:
+    """An answer and what it rests on: `quote` is the best citation's. Abstained: both are without content."""
+
+    answer: str
+    quote: str
+    abstained: bool
+    support_score: float
+    citations: tuple[Citation, ...]
+    usage: dict[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """The reply of POST /v1/qa."""
+        return asdict(self)
+
+
+async def answer(services: Services, metrics: Metrics, user: str, asked: Asked) -> QaAnswer:
+    """Answer from what is retrieved, or abstain.
+
+    The answer is the model's words where the cited quotes bear them out, else the best quote itself.
+    Raises InvalidRequest for an empty question, NotFound for a vector store that is not there.
+    """
+    found = await find(services, user, asked)
+    if found.support < SUPPORTED or not found.sentences:
+        return QaAnswer(
+            answer=NO_ANSWER,
+            quote="",
+            abstained=True,
+            support_score=found.support,
+            citations=(),
+            usage=NO_USAGE,
+        )
+    citations = cite(found.sentences)
+    worded, usage = await word(services, metrics, asked, [one.quote for one in citations])
+    borne_out = is_borne_out(found.question, worded, [one.quote for one in citations])
+    return QaAnswer(
+        answer=worded if borne_out else citations[0].quote,
+        quote=citations[0].quote,
+        abstained=False,
+        support_score=found.support,
+        citations=citations,
+        usage=usage,
+    )
+
+
+async def find(services: Services, user: str, asked: Asked) -> Evidence:
+    """The evidence in the user's documents; nothing is generated."""
+    if not asked.question.strip():
+        raise InvalidRequest("The question is empty.", "question", "invalid_value")
+    vector = (await services.embedder.embed([asked.question]))[0]
+    passages = await services.keeper.search(
+        user, asked.question, vector, store_ids=asked.store_ids, k=asked.k
+    )
+    rarity = await services.keeper.rarity(user, asked.question, store_ids=asked.store_ids)
+    question = analyse(asked.question, rarity)
+    chosen = shortlist(sentences_of(question, passages))
+    vectors = await services.embedder.embed([one.text for one in chosen])
+    ranked = with_cosines(chosen, [float(cosine) for cosine in vectors @ vector] if chosen else [])
+    features = support_features(passages, ranked)
+    return Evidence(
+        question=question,
+        passages=tuple(passages),
+        sentences=tuple(ranked),
+        features=features,
+        support=support(features) if passages else 0.0,
+    )
+
+
+def cite(ranked: Sequence[Sentence]) -> tuple[Citation, ...]:
+    """The best sentences as citations; a score is the probability of being the best of all ranked."""
+    return tuple(
+        Citation(
+            document_id=one.document_id,
+            filename=one.filename,
+            start=one.start,
+            end=one.end,
+            quote=one.text,
+            score=share,
+        )
+        for one, share in list(zip(ranked, shares(ranked), strict=True))[:MOST_CITED]
+    )
+
+
+async def word(
+    services: Services, metrics: Metrics, asked: Asked, texts: Sequence[str]
+) -> tuple[str, dict[str, int]]:
+    """The model's short answer from the texts alone, and its tokens; empty where the texts do not fit."""
+    content = "\n".join(["Text:", *texts, "", f"Question: {asked.question}", INSTRUCTION])
+    sampling = Sampling(max_tokens=asked.max_tokens or ANSWER_TOKENS, temperature=0.0, seed=0)
+    turn = Turn(
+        id=f"qa-{uuid4().hex}",
+        created=int(time.time()),
+        model=asked.model,
+        fingerprint="",
+        jobs=((ChatPrompt(messages=({"role": "user", "content": content},)), sampling),),
+        adapter=asked.adapter,
+    )
+    parts: list[str] = []
+    prompt_tokens = completion_tokens = 0
+    try:
+        async with aclosing(deltas(services, metrics, turn)) as source:
+            async for _, delta in source:
+                parts.append(delta.text)
+                prompt_tokens, completion_tokens = delta.prompt_tokens, delta.completion_tokens
+    except ContextLengthExceeded:
+        if asked.max_tokens is not None:
+            raise
+        return "", NO_USAGE
+    usage = {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+        "total_tokens": prompt_tokens + completion_tokens,
+    }
+    return "".join(parts).strip(), usage
+
+
+def is_borne_out(question: Question, worded: str, quotes: Sequence[str]) -> bool:
+    """Whether a worded answer says something beyond the question, and only what the quotes say."""
+    said = {root for root in stems_of(worded) if root not in STOP_STEMS}
+    held = stems_of(" ".join(quotes))
+    new = said - question.weights.keys()
+    return bool(new) and said <= held | question.weights.keys() and new <= held
+
+
+STOP_STEMS = frozenset(stem(word) for word in STOP_WORDS)
