@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
+from actors.engines.adapter import WEIGHTS as ADAPTER_WEIGHTS
 from actors.engines.adapter import check_adapter
 from actors.engines.attention import KvCache, Segment, packed_attention
 from actors.engines.batch import Stretch
@@ -72,7 +75,8 @@ class Runner:
             self.unload_adapter(name)
         try:
             self._attach(name, path)
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            self._detach(name)
             raise InvalidRequest(f"adapter {name!r} does not fit the model: {error}") from error
         self._adapters[name] = path
 
@@ -80,12 +84,7 @@ class Runner:
         """Remove an adapter. Raises NotFound."""
         self.check_name(name)
         del self._adapters[name]
-        self._active = None
-        if self._adapters:
-            self._adapted.delete_adapter(name)
-        else:
-            self._model = self._adapted.unload()
-            self._adapted = None
+        self._detach(name)
 
     def check_name(self, adapter: str) -> None:
         """Raises NotFound for an adapter that is not loaded."""
@@ -93,15 +92,32 @@ class Runner:
             raise NotFound(f"adapter {adapter!r} is not loaded", param="model")
 
     def _attach(self, name: str, path: Path) -> None:
-        from peft import PeftModel
+        from peft import PeftConfig, PeftModel, set_peft_model_state_dict
 
+        config = PeftConfig.from_pretrained(str(path))
+        config.inference_mode = True
+        weights = load_file(path / ADAPTER_WEIGHTS, device=str(self.device))
         if self._adapted is None:
-            self._adapted = PeftModel.from_pretrained(self._model, str(path), adapter_name=name)
+            self._adapted = PeftModel(self._model, config, adapter_name=name)
         else:
-            self._adapted.load_adapter(str(path), adapter_name=name)
+            self._adapted.add_adapter(name, config)
         self._adapted.eval()
         self._active = name
         self._adapted.set_adapter(name)
+        strange = set_peft_model_state_dict(self._adapted, weights, adapter_name=name).unexpected_keys
+        if strange:
+            raise ValueError(f"the model has no place for {strange[0]}")
+
+    def _detach(self, name: str) -> None:
+        if self._adapted is None or name not in self._adapted.peft_config:
+            return
+        if len(self._adapted.peft_config) == 1:
+            self._model = self._adapted.unload()
+            self._adapted = self._active = None
+            return
+        other = next(one for one in self._adapted.peft_config if one != name)
+        self._activate(other)
+        self._adapted.delete_adapter(name)
 
     def _activate(self, adapter: str | None) -> None:
         if self._adapted is None or adapter == self._active:

@@ -17,6 +17,7 @@ from actors.messages import (
     Capabilities,
     EngineFailed,
     Health,
+    InvalidRequest,
     NotFound,
     PalError,
     Sampling,
@@ -150,6 +151,9 @@ class TorchEngine:
     def _submit(self, request: Request) -> Inbox:
         inbox: Inbox = asyncio.Queue()
         self._check(request.adapter)
+        ids = [*request.tokens, *request.sampling.logit_bias]
+        if not 0 <= min(ids) <= max(ids) < self._runner.vocabulary:
+            raise InvalidRequest(f"a token id is outside the model's 0..{self._runner.vocabulary - 1}")
         self._inboxes[request] = inbox
         self._send(partial(self._batch.add, request))
         return inbox
@@ -166,9 +170,7 @@ class TorchEngine:
 
     def _grammar(self, json_schema: str) -> object:
         if self._grammars is None:
-            self._grammars = Grammars(
-                self._tokenizer.backend.to_str(), self._tokenizer.vocabulary, self._ends
-            )
+            self._grammars = Grammars(self._tokenizer.backend.to_str(), self._runner.vocabulary, self._ends)
         return self._grammars.matcher(json_schema)
 
     def _deliver(self, outbox: list[tuple[Request, TokenDelta | PalError]]) -> None:
