@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 
 pytestmark = pytest.mark.ray
 HELLO = {"model": "smollm2-135m", "messages": [{"role": "user", "content": "hello"}]}
+SLOW = {**HELLO, "messages": [{"role": "user", "content": "[[tokens:500]] [[delay:0.05]]"}]}
 
 
 @pytest.fixture
@@ -76,9 +77,9 @@ async def test_websocket(ray_url: str) -> None:
 
 
 async def test_leaving_a_stream_stops_the_work(client: httpx.AsyncClient) -> None:
-    endless = {**HELLO, "messages": [{"role": "user", "content": "[[tokens:2000]] [[delay:0.05]]"}], "stream": True}
-    async with client.stream("POST", "/v1/chat/completions", json=endless) as reply:
-        await anext(reply.aiter_lines())
+    async with client.stream("POST", "/v1/chat/completions", json={**SLOW, "stream": True}) as reply:
+        lines = reply.aiter_lines()
+        await anext(lines)
         assert await _running(client) == 1
     async with asyncio.timeout(20):
         while await _running(client):  # noqa: ASYNC110
@@ -104,8 +105,7 @@ async def test_documents_outlive_a_killed_replica(client: httpx.AsyncClient) -> 
 
 
 async def test_a_replica_that_dies_under_a_request_gives_an_error_object(client: httpx.AsyncClient) -> None:
-    slow = {**HELLO, "messages": [{"role": "user", "content": "[[tokens:2000]] [[delay:0.05]]"}]}
-    asking = asyncio.create_task(client.post("/v1/chat/completions", json=slow))
+    asking = asyncio.create_task(client.post("/v1/chat/completions", json=SLOW))
     async with asyncio.timeout(20):
         while not await _running(client):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
