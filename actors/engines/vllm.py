@@ -150,10 +150,10 @@ class VllmEngine:
     ) -> AsyncGenerator[Any, None]:
         """vLLM's outputs of one request, its errors as ours. Closing it aborts the request."""
         from vllm.exceptions import VLLMClientError
-        from vllm.inputs import TokensPrompt
+        from vllm.inputs.engine import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
-        prompt = TokensPrompt(prompt_token_ids=list(tokens))
+        prompt = tokens_input(list(tokens))
         outputs = self._llm.generate(prompt, params, request_id, lora_request=lora)
         try:
             async with aclosing(outputs):
