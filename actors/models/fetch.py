@@ -16,7 +16,6 @@ Report = Callable[[int, int | None], None]
 
 TRIES = 5
 TIMEOUT = httpx.Timeout(30, connect=10)
-BLOCK = 1 << 18
 
 
 class TryAgain(Exception):
@@ -108,7 +107,7 @@ def _go_on(http: httpx.Client, url: str, part: Path, report: Report) -> None:
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         with part.open("ab" if have else "wb") as file:
-            for block in response.iter_bytes(BLOCK):
+            for block in response.iter_bytes():
                 file.write(block)
                 have += len(block)
                 report(have, total)
