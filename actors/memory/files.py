@@ -93,7 +93,8 @@ def add(
         _update(connection, file, document, purpose)
     connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (file, document.content, document.text))
     _insert_chunks(connection, number, file, chunks, vectors)
-    fulltext.scrub(connection, number)
+    if row is not None:
+        fulltext.scrub(connection, number)
     record(connection, number, event_id, file_id)
     return get(connection, user, file_id)
 

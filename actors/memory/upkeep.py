@@ -19,6 +19,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 GATHER_S = 0.2
 """Changes are gathered this long, because one batch costs about as much as one vector."""
+START_S = 15.0
+"""Loading Chroma takes seconds of CPU: it waits this long after a start, or until there is news for it."""
 QUIET_S = 5.0
 """Without changes for this long, files that may hold vectors of deleted passages are written anew."""
 RENEW_LIMIT = 5_000
@@ -35,7 +37,7 @@ class VectorCache:
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.detail = "vector cache: opening"
+        self.detail = "vector cache: not opened yet"
         """One line for health."""
 
     def start(self) -> None:
@@ -44,11 +46,13 @@ class VectorCache:
 
     def wake(self) -> None:
         """The outbox has new rows."""
-        self._settled.clear()
-        self._changed.set()
+        if self._task is not None and not self._task.done():
+            self._settled.clear()
+            self._changed.set()
 
     async def settled(self) -> None:
         """Wait until the cache has heard everything, or has failed."""
+        self._changed.set()
         await self._settled.wait()
 
     def propose(self, user: int, vector: Vectors, limit: int) -> list[int] | None:
@@ -70,6 +74,7 @@ class VectorCache:
 
     async def _run(self) -> None:
         try:
+            await self._wait_for_need()
             await self._open()
             while True:
                 await self._drain()
@@ -80,6 +85,13 @@ class VectorCache:
             self._failed(error)
         finally:
             self._settled.set()
+
+    async def _wait_for_need(self) -> None:
+        """With nothing stored nothing is opened, until something is or someone waits for the cache."""
+        stored = bool(await self._workers.read(outbox.truth))
+        needed = stored or await self._workers.read(outbox.has_residue)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), START_S if needed else None)
 
     async def _open(self) -> None:
         identity = await self._workers.read(outbox.identity)

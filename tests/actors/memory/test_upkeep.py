@@ -124,7 +124,18 @@ async def test_search_goes_on_without_it(
         assert health.ok
         assert health.detail.startswith("vector cache: off")
         assert len(await keeper.search("u", "one", vectors_of(1)[0])) == 2
+        await adder(keeper)("b.txt", "three", event="after")
+        await keeper.cache_settled()
     assert "search reads the vectors in SQLite" in caplog.text
+
+
+async def test_chroma_is_not_loaded_before_it_is_needed(tmp_path: Path, adder: Any) -> None:
+    async with opened(tmp_path) as keeper:
+        assert (await keeper.health()).detail == "vector cache: not opened yet"
+        assert not (tmp_path / "vectors").exists()
+        await adder(keeper)("a.txt", "one")
+        await keeper.cache_settled()
+        assert (await keeper.health()).detail == "vector cache: ok"
 
 
 def everything(directory: Path) -> bytes:
