@@ -168,6 +168,9 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 def _load(path: Path, dtype: torch.dtype) -> Any:
     from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
     config = AutoConfig.from_pretrained(str(path), local_files_only=True)
     strange = set(getattr(config, "layer_types", None) or ()) - KNOWN_LAYERS
