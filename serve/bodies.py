@@ -17,6 +17,8 @@ from serve.auth import refuse
 
 LARGE = 1 << 18
 """Bodies above this many bytes are checked in a thread."""
+MOST_VALUES = 300_000
+"""Most commas outside of strings: what parsing costs grows with them."""
 DISCARD_S = 10.0
 """How long an oversize body is read and thrown away, so that its sender can read the answer."""
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -28,7 +30,7 @@ _SUSPECT = re.compile(
 
 
 class BodyGuard:
-    """ASGI middleware: oversize bodies are a 413, JSON that is too deep or holds NUL is a 400."""
+    """ASGI middleware: bodies too large to take are a 413, JSON that is too deep or holds NUL is a 400."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
         self._app = app
@@ -118,7 +120,7 @@ class _Replay:
 
 
 async def check_json(body: bytes, most_depth: int) -> None:
-    """Raises InvalidRequest for JSON text nested too deep, or whose strings no tokenizer can take."""
+    """Refuses JSON text of too many values (TooLarge), too deep, or not for a tokenizer (InvalidRequest)."""
     if len(body) > LARGE:
         await asyncio.to_thread(_check, body, most_depth)
     else:
@@ -126,6 +128,8 @@ async def check_json(body: bytes, most_depth: int) -> None:
 
 
 def _check(body: bytes, most_depth: int) -> None:
+    if body.count(b",") > MOST_VALUES and _STRING.sub(b"", body).count(b",") > MOST_VALUES:
+        raise TooLarge(f"The JSON holds more than {MOST_VALUES} values.", code="too_many_values")
     if depth(body, most_depth) > most_depth:
         raise InvalidRequest(f"The JSON is nested deeper than {most_depth} levels.", code="json_too_deep")
     if b"\x00" in body:

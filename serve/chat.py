@@ -12,6 +12,7 @@ from serve.catalog import Catalog
 from serve.generation import Turn, varied
 from serve.retrieval import cited, passages_for, with_passages
 from serve.sampling import fingerprint, require, sampling_of
+from serve.schemas import check_schema
 from serve.services import Services
 from serve.tools import call_schema
 from serve.wire import ChatRequest, ImagePart, JsonSchemaFormat, Message, NamedTool, ObjectFormat, TextPart
@@ -79,7 +80,10 @@ def _chat_sampling(
     if schema is not None:
         require(able.json_schema, "JSON of a schema", "response_format", able)
     if able.json_schema:
-        schema = call_schema(tools, choice) or schema
+        forced = call_schema(tools, choice)
+        if forced is not None:
+            check_schema(json.loads(forced), "tools")
+        schema = forced or schema
     return replace(sampling, json_schema=schema, max_tokens=body.max_completion_tokens or body.max_tokens)
 
 
@@ -90,22 +94,8 @@ def _format_schema(body: ChatRequest) -> str | None:
     if not isinstance(body.response_format, JsonSchemaFormat):
         return None
     schema = body.response_format.json_schema.schema_ or {}
-    _check_schema(schema)
+    check_schema(schema, "response_format")
     return json.dumps(schema)
-
-
-def _check_schema(schema: dict[str, Any]) -> None:
-    from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise InvalidRequest(
-            f"Invalid schema for response_format: {error.message[:300]}",
-            "response_format",
-            "invalid_json_schema",
-        ) from error
 
 
 def _plain_messages(messages: Sequence[Message]) -> tuple[dict[str, Any], ...]:

@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse
 from actors.messages import InvalidRequest, PalError, Unprocessable
 
 RETRY_STATUSES = frozenset({429, 503})
+MOST_FAULTS = 100
+"""Faults of one request that are looked at."""
 CLIENT_ERRORS = (401, 403, 404, 413, 415, 422, 503, 504)
 _MALFORMED = re.compile(
     r"json_|missing$|extra_|none_required|(.*_)?(type|parsing|unicode)$|union_tag_|.*_attributes"
@@ -89,7 +91,7 @@ def from_validation(errors: Sequence[Mapping[str, Any]]) -> InvalidRequest:
 
     400 if any part is malformed, 422 if only values are not acceptable.
     """
-    errors = _without_other_branches(errors)
+    errors = _without_other_branches(errors[:MOST_FAULTS])
     malformed = [found for found in errors if _is_malformed(found)]
     first = (malformed or list(errors))[0]
     unknown = [_path(found) for found in errors if found["type"] == "extra_forbidden"]
@@ -152,6 +154,8 @@ def _path(found: Mapping[str, Any]) -> str:
 
 
 def _http_response(error: HTTPException) -> JSONResponse:
+    if error.status_code == 400 and "parsing the body" in str(error.detail):
+        return error_response(InvalidRequest("The request body cannot be parsed.", code="invalid_json"))
     messages = {404: "There is no such route.", 405: "This route does not take this method."}
     message = messages.get(error.status_code, str(error.detail))
     code = {404: "unknown_url", 405: "method_not_allowed"}.get(error.status_code)

@@ -3,8 +3,10 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 MOST_CHOICES = 128
+MOST_KEYS = 256
 MOST_MESSAGES = 16384
 """Bound of the schema; the setting `serve.max_messages` is usually lower."""
 
@@ -20,6 +22,14 @@ class Body(BaseModel):
     """A part of a request: no unknown keys, no silent conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, value: Any) -> Any:
+        """One error for an object of a great many unknown keys, instead of one for each."""
+        if isinstance(value, dict) and len(value) > MOST_KEYS:
+            raise PydanticCustomError("extra_keys", "an object of more keys than are known")
+        return value
 
 
 class TextPart(Body):

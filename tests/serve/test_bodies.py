@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import InvalidRequest
+from actors.messages import InvalidRequest, TooLarge
 from configs.schema import EngineSettings, ServeSettings, Settings
 from serve.bodies import check_json, depth
 
@@ -68,8 +68,14 @@ async def test_fit_json_passes_and_broken_json_is_left_to_the_parser(body: bytes
 
 @pytest.mark.parametrize("piece", [b"[", b"[]", b'""', b'"\\', b"{[", b'\\ud800"', b"\\u0000"])
 async def test_hostile_bodies_of_megabytes_are_checked(piece: bytes) -> None:
-    with suppress(InvalidRequest):
+    with suppress(InvalidRequest, TooLarge):
         await check_json(b"[" + piece * (8_000_000 // len(piece)), 64)
+
+
+async def test_too_many_values_are_refused_but_not_a_long_text() -> None:
+    with pytest.raises(TooLarge):
+        await check_json(b"[" + b"1," * 300_001 + b"1]", 64)
+    await check_json(b'["' + b"1," * 300_001 + b'"]', 64)
 
 
 async def test_a_body_that_is_too_large_is_a_413(make_app: Any, make_client: Any) -> None:
