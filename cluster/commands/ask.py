@@ -51,10 +51,11 @@ def show_answer(answer: Json) -> None:
     if answer["abstained"]:
         console.print(Text(NOTHING, style="yellow"))
         return
-    if answer["answer"]:
-        console.print(Text(answer["answer"].strip(), style="bold"))
-    if answer["quote"]:
-        console.print(Text(f"“{_one_line(answer['quote'])}”", style="italic"))
+    worded, quote = answer["answer"].strip(), " ".join(answer["quote"].split())
+    if worded:
+        console.print(Text(worded, style="bold"))
+    if quote and quote != worded:
+        console.print(Text(f"“{quote}”", style="italic"))
     for line in cited(answer["citations"]):
         console.print(Text(line, style="dim"))
 
@@ -66,7 +67,3 @@ def cited(citations: Iterable[Json]) -> list[str]:
         f"“{shorten(place['quote'], GLANCE, placeholder=' …')}”"
         for number, place in enumerate(citations, start=1)
     ]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

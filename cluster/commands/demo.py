@@ -11,8 +11,8 @@ from cluster.context import FAILED, JsonFlag, KeyOption, UrlOption, emit, fail, 
 ROOT = Path(__file__).parents[2]
 STORE = "palimpsest-demo"
 QUESTIONS = (
-    "Which command starts the server in one process, without Ray?",
     "Where are documents stored?",
+    "When is an API key needed?",
     "What happens when nothing in the documents supports an answer?",
 )
 
