@@ -67,8 +67,8 @@ def findings(settings: Settings, deep: bool) -> Iterator[Finding]:
     for name, check in checks.items():
         try:
             yield check()
-        except PalError as error:
-            yield Finding(name=name, ok=False, detail=error.message, fix="Do what the message says.")
+        except (PalError, OSError) as error:
+            yield Finding(name=name, ok=False, detail=str(error), fix="Do what the message says.")
 
 
 def python() -> Finding:
