@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import numpy as np
@@ -44,6 +45,11 @@ class Remembering:
         if not keys:
             return np.zeros((0, 0), np.float32)
         return np.stack([self._known[key] for key in keys])
+
+    @property
+    def typed(self) -> Embedder:
+        """Itself, where an embedder is asked for."""
+        return cast(Embedder, self)
 
     def save(self) -> None:
         """Write the vectors where they are kept."""
