@@ -1,7 +1,9 @@
 """Downloads one file, goes on where it stopped, and believes only the checksum. Knows no model."""
 
+import os
+import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,9 +26,18 @@ class TryAgain(Exception):
 
 @contextmanager
 def client() -> Iterator[httpx.Client]:
-    """An HTTP client that follows redirects and honours SSL_CERT_FILE and the proxy variables."""
-    with httpx.Client(timeout=TIMEOUT, follow_redirects=True) as opened:
+    """An HTTP client that follows redirects and honours proxies and the certificates that pip is set to."""
+    with httpx.Client(timeout=TIMEOUT, follow_redirects=True, verify=certificates()) as opened:
         yield opened
+
+
+def certificates(environ: Mapping[str, str] = os.environ) -> ssl.SSLContext:
+    """The authorities to trust: those that the environment names for OpenSSL, pip or requests."""
+    if not (environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR")):
+        named = environ.get("PIP_CERT") or environ.get("REQUESTS_CA_BUNDLE")
+        if named and Path(named).is_file():
+            return ssl.create_default_context(cafile=named)
+    return httpx.create_ssl_context()
 
 
 def download(

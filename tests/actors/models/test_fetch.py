@@ -1,10 +1,11 @@
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from actors.messages import NotReady, PalError
-from actors.models.fetch import TRIES, client, download
+from actors.models.fetch import TRIES, certificates, client, download
 
 if TYPE_CHECKING:
     from tests.actors.models.conftest import Index
@@ -95,3 +96,10 @@ def test_no_network_is_not_ready(free_port: int, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port}/t.whl"
     with client() as http, pytest.raises(NotReady, match="could not fetch"):
         download(http, url, tmp_path / "t.whl", "0" * 64, lambda *step: None, pause=lambda seconds: None)
+
+
+def test_pips_certificates_are_trusted_where_none_are_named_for_openssl(tmp_path: Path) -> None:
+    with pytest.raises(ssl.SSLError):
+        certificates({"PIP_CERT": __file__})
+    assert certificates({"PIP_CERT": str(tmp_path / "none")}).verify_mode == ssl.CERT_REQUIRED
+    assert certificates({"PIP_CERT": __file__, "SSL_CERT_DIR": str(tmp_path)})
