@@ -70,6 +70,7 @@ class Generator:
         detokenizer = Detokenizer(tokenizer, sampling.stop)
         opening = OPEN if forced else ""
         completion = cached = 0
+        silent: tuple[int, ...] = ()
         async with aclosing(engine.generate(request_id, tokens, sampling, adapter)) as deltas:
             async for delta in deltas:
                 completion += len(delta.token_ids)
@@ -77,19 +78,21 @@ class Generator:
                 piece = detokenizer.push(delta)
                 finish = "stop" if detokenizer.stopped else delta.finish_reason
                 text = opening + piece.text
+                silent += piece.token_ids
                 if forced and finish == "stop" and not detokenizer.stopped:
                     text += CLOSE
                 if text or piece.logprobs or finish:
                     opening = ""
                     yield TextDelta(
                         text=text,
-                        token_ids=piece.token_ids,
+                        token_ids=silent,
                         logprobs=piece.logprobs,
                         finish_reason=finish,
                         prompt_tokens=len(tokens),
                         completion_tokens=completion,
                         cached_tokens=cached,
                     )
+                    silent = ()
                 if finish:
                     return
 

@@ -56,6 +56,13 @@ async def test_text_and_totals(generator: Generator) -> None:
     assert deltas[-1].completion_tokens == len([token for delta in deltas for token in delta.token_ids])
 
 
+async def test_no_token_id_is_lost_within_a_character(generator: Generator) -> None:
+    deltas = await play(generator, user("🎉🎉🎉🎉🎉"))
+    ids = [token for delta in deltas for token in delta.token_ids]
+    assert ids == ScriptedTokenizer().encode("You said: 🎉🎉🎉🎉🎉")
+    assert all(delta.text for delta in deltas[:-1])
+
+
 async def test_stop_strings_are_cut_and_finish_with_stop(generator: Generator) -> None:
     deltas = await play(generator, user("one two three"), stop=("o thr",))
     assert text_of(deltas) == "You said: one tw"

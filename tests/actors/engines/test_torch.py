@@ -46,8 +46,10 @@ def reference(path: Path, prompt: list[int], length: int = 24) -> list[int]:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(str(path), dtype=torch.float32)
+    ids = torch.tensor([prompt])
     output = model.generate(
-        torch.tensor([prompt]),
+        ids,
+        attention_mask=torch.ones_like(ids),
         do_sample=False,
         max_new_tokens=length,
         min_new_tokens=length,
