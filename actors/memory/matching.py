@@ -87,12 +87,6 @@ def answers_kind(question: Question, matched: Matched) -> float:
     return float(bool(_of_kind(question.kind, matched) - question.weights.keys()))
 
 
-def novelty(question: Question, matched: Matched) -> float:
-    """Content stems that the question does not hold, from 0 (none) towards 1 (many)."""
-    new = len(matched.stems - question.weights.keys())
-    return new / (new + 5.0)
-
-
 def _of_kind(kind: Kind, matched: Matched) -> frozenset[str]:
     if kind in ("person", "place"):
         return matched.names

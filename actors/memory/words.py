@@ -24,6 +24,8 @@ _SUFFIXES = (
     ("ers", ""), ("ors", ""), ("er", ""), ("or", ""), ("ed", ""), ("ness", ""), ("ly", ""), ("ous", ""),
     ("al", ""), ("es", ""), ("s", ""), ("e", ""),
 )  # fmt: skip
+_INFLECTIONS = {"s": 3, "es": 2, "ed": 2, "ing": 2, "ings": 2, "e": 2, "ies": 2, "ied": 2}
+"""Endings that a short word takes too, and how much must be left of it; other endings leave four letters."""
 _SHORTEST_WORD = 3
 
 
@@ -51,7 +53,7 @@ def stem(word: str) -> str:
     if not word.isalpha() or len(word) < _SHORTEST_WORD:
         return word
     for suffix, replacement in _SUFFIXES:
-        if word.endswith(suffix) and _can_stand(word[: -len(suffix)] + replacement):
+        if word.endswith(suffix) and _can_stand(word[: -len(suffix)] + replacement, suffix):
             if suffix == "s" and word.endswith(("ss", "us", "is")):
                 break
             word = word[: -len(suffix)] + replacement
@@ -61,5 +63,6 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > _SHORTEST_WORD and word[-1] in "iy" else word
 
 
-def _can_stand(stem: str) -> bool:
-    return len(stem) > 1 and any(letter in "aeiouy" for letter in stem)
+def _can_stand(stem: str, suffix: str) -> bool:
+    shortest = _INFLECTIONS.get(suffix, 4)
+    return len(stem) >= shortest and any(letter in "aeiouy" for letter in stem)
