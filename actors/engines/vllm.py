@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -46,7 +47,7 @@ class VllmEngine:
         self._adapter_ids = itertools.count(1)
         self._users: dict[str, int] = {}
         self._idle = asyncio.Condition()
-        self._running = 0
+        self._requests: Counter[str] = Counter()
 
     @classmethod
     async def create(cls, settings: EngineSettings, path: Path, tokenizer: ModelTokenizer) -> "VllmEngine":
@@ -59,14 +60,14 @@ class VllmEngine:
         """Yield deltas as vLLM gives them; it may join tokens that came at once."""
         lora = self._adapter(adapter)
         params = self._params(sampling)
-        self._running += 1
+        self._requests[request_id] += 1
         self._users[adapter or ""] = self._users.get(adapter or "", 0) + 1
         try:
             async with aclosing(self._outputs(request_id, tokens, params, lora)) as outputs:
                 async for output in outputs:
                     yield self._delta(output, sampling)
         finally:
-            self._running -= 1
+            self._requests -= Counter({request_id: 1})
             await self._leave(adapter or "")
 
     async def score(self, tokens: Sequence[int], adapter: str | None = None) -> tuple[TokenLogprob, ...]:
@@ -123,13 +124,16 @@ class VllmEngine:
 
     async def health(self) -> Health:
         """Well while vLLM's process lives."""
-        waiting = max(self._running - self._settings.max_sequences, 0)
+        requests = self._requests.total()
+        waiting = max(requests - self._settings.max_sequences, 0)
         if self._llm.errored:
             return Health(ok=False, detail="vLLM's process has stopped; restart the server")
-        return Health(ok=True, running=self._running - waiting, waiting=waiting)
+        return Health(ok=True, running=requests - waiting, waiting=waiting)
 
     async def close(self) -> None:
         """End vLLM's process; running requests end with EngineFailed."""
+        if not self._llm.errored:
+            await self._llm.abort(list(self._requests))
         await asyncio.to_thread(self._llm.shutdown)
 
     def _adapter(self, name: str | None) -> Any:

@@ -21,6 +21,7 @@ def vllm_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Linux machine with vLLM's CPU build and plenty of memory."""
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(module, "vllm_is_for_cpu", lambda: True)
     monkeypatch.setattr(module, "available_gib", lambda: 16.0)
 
 
@@ -35,6 +36,15 @@ def test_vllm_is_taken_where_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "available_gib", lambda: 2.0)
     choice = choose(settings(), None)
     assert (choice.kind, "does not fit" in choice.why) == ("torch", True)
+
+
+@pytest.mark.usefixtures("vllm_on_cpu")
+def test_a_gpu_build_needs_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "vllm_is_for_cpu", lambda: False)
+    monkeypatch.setattr(module, "GPU_DEVICES", (str(tmp_path / "gpu"),))
+    assert choose(settings(), None).kind == "torch"
+    (tmp_path / "gpu").touch()
+    assert choose(settings(), None).kind == "vllm"
 
 
 @pytest.mark.usefixtures("vllm_on_cpu")

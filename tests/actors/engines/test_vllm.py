@@ -8,7 +8,7 @@ import pytest
 
 from actors.engines.vllm import engine_arguments
 from actors.generator import Generator
-from actors.messages import ChatPrompt, InvalidRequest, NotFound, Sampling, TextDelta
+from actors.messages import ChatPrompt, EngineFailed, InvalidRequest, NotFound, Sampling, TextDelta
 from configs.schema import EngineSettings, Settings
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
@@ -100,5 +100,11 @@ async def test_everything_that_vllm_does(model_dir: Path, tmp_path: Path) -> Non
     await generator.unload_adapter("v1")
     with pytest.raises(NotFound):
         await play(generator, "gone", "v1")
+
+    stream = generator.generate("left", FRANCE, Sampling(max_tokens=4000, ignore_eos=True))
+    await anext(stream)
     await generator.close()
+    with pytest.raises(EngineFailed):
+        async for _ in stream:
+            pass
     assert not (await generator.health()).ok
