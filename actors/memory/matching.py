@@ -1,24 +1,11 @@
 """How well a stretch of text matches a question, in numbers. Knows no index, no vector and no weights."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.memory.questions import Kind, Question, neighbours
-from actors.memory.words import STOP_WORDS, normal, stem, token_spans
+from actors.memory.words import words_of
 
-_DATE = re.compile(
-    r"\b(?:1\d{3}|20\d{2}|\d{1,4}s|january|february|march|april|may|june|july|august|september|october"
-    r"|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday|spring|summer|autumn|winter"
-    r"|centur(?:y|ies)|decades?|bce?|ad|ce)\b",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(
-    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
-    r"|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?"
-    r"|millions?|billions?|dozens?|half|third|quarter|percent|double|twice|once)\b",
-    re.IGNORECASE,
-)
 PREFIX = 4
 """Letters that two words must share to count as kin."""
 
@@ -38,21 +25,18 @@ class Matched:
 
 def read(text: str) -> Matched:
     """The parts of a sentence that matching compares."""
-    spans = token_spans(text)
-    stems = [stem(normal(word)) for _, _, word in spans if normal(word) not in STOP_WORDS]
+    words = words_of(text)
+    told = [word for word in words if not word.stop]
+    stems = [word.stem for word in told]
     found = frozenset(stems)
     return Matched(
         stems=found,
         pairs=neighbours(stems),
         prefixes=frozenset(root[:PREFIX] for root in found),
-        names=frozenset(
-            stem(normal(word))
-            for start, _, word in spans
-            if start > 0 and word[0].isupper() and normal(word) not in STOP_WORDS
-        ),
-        dates=frozenset(match.group().lower() for match in _DATE.finditer(text)),
-        numbers=frozenset(stem(normal(word)) for _, _, word in spans if _NUMBER.search(word) is not None),
-        words=len(spans),
+        names=frozenset(word.stem for word in words[1:] if word.capital and not word.stop),
+        dates=frozenset(word.stem for word in told if word.date),
+        numbers=frozenset(word.stem for word in words if word.number),
+        words=len(words),
     )
 
 

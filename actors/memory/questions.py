@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from actors.memory.words import STOP_WORDS, normal, stem, token_spans
+from actors.memory.words import STOP_WORDS, normal, stem, words_of
 
 Kind = Literal["person", "place", "date", "number", "other"]
 """What an answer looks like: a name, a named place, a time, a quantity, or anything."""
@@ -75,19 +75,9 @@ class Question:
 
 def content_words(text: str) -> list[str]:
     """Words that say what a text is about, each once, in order; all words where only stop words are there."""
-    words = list(dict.fromkeys(normal(word) for _, _, word in token_spans(text)))
-    return [word for word in words if word not in STOP_WORDS] or words
-
-
-def content_phrases(text: str) -> list[str]:
-    """Pairs of neighbouring words as written in the text, of which one at least is no stop word."""
-    words = [normal(word) for _, _, word in token_spans(text)]
-    pairs = [
-        f"{left} {right}"
-        for left, right in pairwise(words)
-        if not (left in STOP_WORDS and right in STOP_WORDS)
-    ]
-    return list(dict.fromkeys(pairs))
+    words = words_of(text)
+    told = [word.normal for word in words if not word.stop]
+    return list(dict.fromkeys(told or [word.normal for word in words]))
 
 
 def analyse(text: str, rarity: Mapping[str, float]) -> Question:
@@ -99,17 +89,13 @@ def analyse(text: str, rarity: Mapping[str, float]) -> Question:
         root = stem(word)
         raw[root] = max(raw.get(root, 0.0), rarity.get(word, rarest))
     total = sum(raw.values()) or 1.0
-    spans = token_spans(text)
+    told = [word for word in words_of(text) if not word.stop]
     return Question(
         text=text,
         words=tuple(words),
         weights={root: weight / total for root, weight in raw.items()},
-        pairs=neighbours([stem(normal(word)) for _, _, word in spans if normal(word) not in STOP_WORDS]),
-        names=frozenset(
-            stem(normal(word))
-            for start, _, word in spans
-            if normal(word) not in STOP_WORDS and (word[0].isdigit() or (word[0].isupper() and start > 0))
-        ),
+        pairs=neighbours([word.stem for word in told]),
+        names=frozenset(word.stem for word in told if word.capital or word.normal[0].isdigit()),
         focus=_focus(text),
         kind=_kind(text),
     )

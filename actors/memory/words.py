@@ -1,6 +1,7 @@
 """Words of a text and their stems, as ranking compares them. Knows no index and no language model."""
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 _STOP = """
@@ -11,6 +12,18 @@ _STOP = """
     what which who whom whose when where why how s t
 """
 STOP_WORDS = frozenset(_STOP.split())
+_COUNTING = """
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds
+    thousand thousands million millions billion billions dozen dozens half third quarter percent double twice once
+"""
+_NUMBERS = frozenset(_COUNTING.split())
+_MONTHS_AND_DAYS = """
+    january february march april may june july august september october november december
+    monday tuesday wednesday thursday friday saturday sunday bc bce ad ce
+"""
+_CALENDAR = frozenset(_MONTHS_AND_DAYS.split())
+_DATES = frozenset(["century", "centuries", "decade", "decades", "spring", "summer", "autumn", "winter"])
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*[^\W\d_]*|[^\W\d_]+(?:['’][^\W\d_]+)?")
 _SUFFIXES = (
     ("ational", "at"), ("ization", "iz"), ("isation", "iz"), ("fulness", ""), ("iveness", "iv"),
@@ -29,14 +42,43 @@ _INFLECTIONS = {"s": 3, "es": 2, "ed": 2, "ing": 2, "ings": 2, "e": 2, "ies": 2,
 _SHORTEST_WORD = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word as written, seen as ranking sees it."""
+
+    normal: str
+    stem: str
+    stop: bool
+    capital: bool
+    number: bool
+    date: bool
+
+
+def words_of(text: str) -> list[Word]:
+    """Every word and number of a text, in order."""
+    return [look_up(written) for written in _TOKEN.findall(text)]
+
+
 def tokens(text: str) -> list[str]:
     """Lower-case words and numbers of a text in order; "Tesla's" is "tesla", "1,000" is "1000"."""
-    return [normal(match.group()) for match in _TOKEN.finditer(text)]
+    return [word.normal for word in words_of(text)]
 
 
-def token_spans(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, word as written) of every word and number."""
-    return [(match.start(), match.end(), match.group()) for match in _TOKEN.finditer(text)]
+@lru_cache(maxsize=65536)
+def look_up(written: str) -> Word:
+    """What there is to know of a word by itself."""
+    plain = normal(written)
+    capital = written[0].isupper()
+    year = len(plain) == 4 and plain.isdigit() and plain[0] in "12"
+    named = plain in _DATES or (capital and plain in _CALENDAR)
+    return Word(
+        normal=plain,
+        stem=stem(plain),
+        stop=plain in STOP_WORDS and not (capital and plain in _CALENDAR),
+        capital=capital,
+        number=written[0].isdigit() or plain in _NUMBERS,
+        date=year or named or (written[0].isdigit() and written.endswith("0s")),
+    )
 
 
 def normal(word: str) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from actors.memory.questions import analyse, content_phrases, content_words
+from actors.memory.questions import analyse, content_words
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,3 @@ def test_only_stop_words_are_still_words() -> None:
     assert content_words("the the cat") == ["cat"]
     assert content_words("??") == []
     assert analyse("", {}).weights == {}
-
-
-def test_phrases_hold_a_content_word() -> None:
-    assert content_phrases("in the old mill") == ["the old", "old mill"]

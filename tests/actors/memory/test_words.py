@@ -1,6 +1,6 @@
 import pytest
 
-from actors.memory.words import normal, stem, token_spans, tokens
+from actors.memory.words import look_up, normal, stem, tokens
 
 
 def test_tokens_are_lower_case_without_possessives_and_grouping() -> None:
@@ -15,9 +15,24 @@ def test_tokens_are_lower_case_without_possessives_and_grouping() -> None:
     ]
 
 
-def test_token_spans_point_into_the_text() -> None:
-    text = "Émile's 24–10 win"
-    assert [text[start:end] for start, end, _ in token_spans(text)] == ["Émile's", "24", "10", "win"]
+@pytest.mark.parametrize("written", ["1902", "1960s", "May", "century", "Monday"])
+def test_dates_are_told(written: str) -> None:
+    assert look_up(written).date
+
+
+@pytest.mark.parametrize("written", ["may", "march", "350", "12", "Ann"])
+def test_other_words_are_no_dates(written: str) -> None:
+    assert not look_up(written).date
+
+
+def test_numbers_capitals_and_stop_words_are_told() -> None:
+    assert look_up("twelve").number
+    assert look_up("3rd").number
+    assert not look_up("boat").number
+    assert look_up("Ann").capital
+    assert look_up("The").stop
+    assert look_up("may").stop
+    assert not look_up("May").stop
 
 
 @pytest.mark.parametrize(
