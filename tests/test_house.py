@@ -1,4 +1,4 @@
-"""Rules of the house that no linter states: where packages load from, how long files are, what is committed."""
+"""Rules of the house that no linter states: where packages load from, how long files are, who has a main."""
 
 import subprocess
 from pathlib import Path

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 def up(
     ctx: typer.Context,
-    local: Annotated[bool, typer.Option("--local", help="One process, without Ray; engine auto is then torch.")] = False,
+    local: Annotated[
+        bool, typer.Option("--local", help="One process, without Ray; engine auto is then torch.")
+    ] = False,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join, e.g. 10.0.0.1:6379.")] = None,
     model: Annotated[str | None, typer.Option(help="Alias (pal models list) or directory.")] = None,
     engine: Annotated[str | None, typer.Option(help="auto, vllm, torch or scripted.")] = None,
