@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.messages import InvalidRequest, TooLarge
 from configs.schema import EngineSettings, ServeSettings, Settings
-from serve.bodies import check_json, depth
+from serve.bodies import check_json, depth, structure
 
 SMALL = Settings(engine=EngineSettings(kind="scripted"), serve=ServeSettings(max_body_mib=0.01))
 
@@ -30,7 +30,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_depth_counts_brackets_outside_of_strings(value: Any) -> None:
-    assert depth(json.dumps(value).encode(), 0) == nested(value)
+    assert depth(structure(json.dumps(value).encode())) == nested(value)
 
 
 @pytest.mark.parametrize(
