@@ -13,9 +13,10 @@ _STOP = """
 """
 STOP_WORDS = frozenset(_STOP.split())
 _COUNTING = """
-    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
-    eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds
-    thousand thousands million millions billion billions dozen dozens half third quarter percent double twice once
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred hundreds
+    thousand thousands million millions billion billions dozen dozens half third quarter percent
+    double twice once
 """
 _NUMBERS = frozenset(_COUNTING.split())
 _MONTHS_AND_DAYS = """
