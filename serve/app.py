@@ -24,6 +24,13 @@ from serve.web import build_app
 NAME = "palimpsest"
 BESIDE_WORK = 64
 """Requests that may be in a replica beside the working and waiting ones: health, metrics, refusals."""
+FEW_HOPS = {
+    "RAY_SERVE_PROXY_USE_GRPC": "1",
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "100",
+}
+"""Less than half the CPU time for each streamed chunk, in proxy and replica together, of Serve's defaults."""
 GRACE_S = 10
 """What Ray Serve's own limits add to ours, so that ours speak first."""
 
@@ -118,7 +125,7 @@ def _options(settings: Settings, engine_inside: bool) -> dict[str, Any]:
         "ray_actor_options": {
             "num_cpus": 1,
             "num_gpus": _gpus(settings) if engine_inside else 0,
-            "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(settings.engine.threads)}},
+            "runtime_env": {"env_vars": {**FEW_HOPS, "OMP_NUM_THREADS": str(settings.engine.threads)}},
         },
     }
 
@@ -155,7 +162,7 @@ def _logging() -> LoggingConfig:
 
 def _proxy_env(settings: Settings) -> dict[str, str]:
     """Environment of Ray Serve's controller and proxy; its edge needs our code, which a far node may lack."""
-    env = {"RAY_SERVE_LOG_TO_STDERR": "0"}
+    env = {**FEW_HOPS, "RAY_SERVE_LOG_TO_STDERR": "0"}
     if settings.cluster.address is None:
         env["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "serve.edge:middlewares"
     return env
