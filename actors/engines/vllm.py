@@ -33,6 +33,9 @@ QUIET = {
     "TQDM_DISABLE": "1",
 }
 MOST_LOGPROBS = 20
+EMPTY_SLOTS = 1
+"""LoRA slots kept free: on CPU, vLLM computes requests without an adapter with the last slot's weights
+(vllm-project/vllm pull request 48421), which must therefore stay zero."""
 
 
 class VllmEngine:
@@ -45,6 +48,8 @@ class VllmEngine:
         self._ends = end_ids(path, tokenizer)
         self._adapters: dict[str, Any] = {}
         self._adapter_ids = itertools.count(1)
+        self._held = 0
+        """Adapters that vLLM has in memory, those on their way out too."""
         self._users: dict[str, int] = {}
         self._idle = asyncio.Condition()
         self._requests: Counter[str] = Counter()
@@ -94,13 +99,20 @@ class VllmEngine:
             if self._adapters[name].lora_path == str(path):
                 return
             await self.unload_adapter(name)
+        if self._held >= self._settings.max_adapters:
+            raise InvalidRequest(
+                f"{self._held} adapters are loaded: unload one, or raise engine.max_adapters"
+            )
+        self._held += 1
         lora = LoRARequest(name, next(self._adapter_ids), str(path))
-        try:
-            await self._llm.add_lora(lora)
-        except EngineDeadError as error:
-            raise EngineFailed(f"vLLM stopped: {error}") from error
-        except (ValueError, RuntimeError) as error:
-            raise InvalidRequest(f"adapter {name!r} does not fit the model: {error}") from error
+        adding = asyncio.ensure_future(self._llm.add_lora(lora))
+        await asyncio.wait({adding})
+        fault = adding.exception()
+        if fault is not None:
+            self._held -= 1
+            if isinstance(fault, EngineDeadError):
+                raise EngineFailed(f"vLLM stopped: {fault}") from fault
+            raise InvalidRequest(f"adapter {name!r} does not fit the model: {fault}") from fault
         self._adapters[name] = lora
 
     async def unload_adapter(self, name: str) -> None:
@@ -110,6 +122,7 @@ class VllmEngine:
         async with self._idle:
             await self._idle.wait_for(lambda: not self._users.get(name))
         await self._llm.remove_lora(lora.lora_int_id)
+        self._held -= 1
 
     def capabilities(self) -> Capabilities:
         """What vLLM can do with its model."""
@@ -253,7 +266,8 @@ def engine_arguments(settings: EngineSettings, path: Path, *, cpu: bool, devices
         "structured_outputs_config": StructuredOutputsConfig(backend="guidance", disable_any_whitespace=True),
     }
     if settings.max_adapters:
-        arguments |= {"max_loras": settings.max_adapters, "max_lora_rank": settings.max_adapter_rank}
+        slots = settings.max_adapters + EMPTY_SLOTS
+        arguments |= {"max_loras": slots, "max_lora_rank": settings.max_adapter_rank}
     if cpu:
         arguments["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * (1 << 30))
     else:

@@ -23,18 +23,19 @@ def test_settings_become_arguments() -> None:
     settings = EngineSettings(tensor_parallel=2, pipeline_parallel=2, max_adapters=0, max_context=100)
     on_gpu = engine_arguments(settings, path, cpu=False, devices=4)
     assert (on_gpu["enforce_eager"], on_gpu["enable_lora"], on_gpu["max_model_len"]) == (False, False, 100)
+    assert on_cpu["max_loras"] == EngineSettings().max_adapters + 1
     assert "distributed_executor_backend" not in on_gpu
     wide = engine_arguments(settings, path, cpu=False, devices=2)
     assert wide["distributed_executor_backend"] == "ray"
 
 
-def save_adapter(model: Path, path: Path) -> Path:
+def save_adapter(model: Path, path: Path, rank: int = 8) -> Path:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    config = LoraConfig(r=8, lora_alpha=64, target_modules=["q_proj", "up_proj"], init_lora_weights=False)
+    config = LoraConfig(r=rank, lora_alpha=64, target_modules=["q_proj", "up_proj"], init_lora_weights=False)
     get_peft_model(AutoModelForCausalLM.from_pretrained(str(model)), config).save_pretrained(str(path))
     return path
 
@@ -97,7 +98,14 @@ async def test_everything_that_vllm_does(model_dir: Path, tmp_path: Path) -> Non
     await generator.load_adapter("v1", save_adapter(model_dir, tmp_path / "v1"))
     adapted, same = await asyncio.gather(play(generator, "lora", "v1"), play(generator, "base"))
     assert text_of(adapted) != text_of(same) == text_of(plain)
+    with pytest.raises(InvalidRequest, match="max_adapters"):
+        await generator.load_adapter("v2", tmp_path / "v1")
     await generator.unload_adapter("v1")
+    with pytest.raises(InvalidRequest, match="does not fit"):
+        await generator.load_adapter("wide", save_adapter(model_dir, tmp_path / "wide", rank=64))
+    await generator.load_adapter("v2", tmp_path / "v1")
+    assert text_of(await play(generator, "again", "v2")) == text_of(adapted)
+    await generator.unload_adapter("v2")
     with pytest.raises(NotFound):
         await play(generator, "gone", "v1")
 
