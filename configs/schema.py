@@ -31,7 +31,7 @@ class EngineSettings(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the torch engine computes: auto prefers mps, then cuda, then cpu."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Weights' number format: auto is float16 on mps, else bfloat16 (torch: float32 on a CPU without it)."""
+    """Weights' number format: auto is bfloat16, float16 on mps, float32 on a CPU that lacks bfloat16."""
     shards: int = Field(default=1, ge=1)
     """Actors that share the model's layers (torch engine)."""
     max_context: int | None = Field(default=None, ge=16)

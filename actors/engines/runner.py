@@ -15,6 +15,7 @@ from actors.engines.adapter import WEIGHTS as ADAPTER_WEIGHTS
 from actors.engines.adapter import check_adapter
 from actors.engines.attention import KvCache, Segment, packed_attention
 from actors.engines.batch import Stretch
+from actors.engines.device import pick_device, pick_dtype
 from actors.messages import InvalidRequest, NotFound, NotReady
 from configs.schema import EngineSettings
 
@@ -144,26 +145,6 @@ class Runner:
         missing = layers - len(cache.layers)
         if missing:
             raise NotReady(f"the torch engine cannot run this model: {missing} layers lack plain attention")
-
-
-def pick_device(device: str) -> torch.device:
-    """auto takes mps, then cuda, then cpu."""
-    if device != "auto":
-        return torch.device(device)
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """auto takes bfloat16, but float16 on mps, and float32 on a CPU that must emulate bfloat16."""
-    if dtype == "auto":
-        capable = any(has for name, has in torch.cpu.get_capabilities().items() if "bf16" in name)
-        if device.type == "mps":
-            dtype = "float16"
-        else:
-            dtype = "bfloat16" if capable or device.type == "cuda" else "float32"
-    return {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}[dtype]
 
 
 def _load(path: Path, dtype: torch.dtype) -> Any:

@@ -249,9 +249,13 @@ def engine_arguments(settings: EngineSettings, path: Path, *, cpu: bool, devices
     """vLLM's engine arguments for these settings on a machine with `devices` GPUs (or none: `cpu`)."""
     from vllm.config import StructuredOutputsConfig
 
+    from actors.engines.device import cpu_knows_bfloat16
+
     arguments: dict[str, Any] = {
         "model": str(path),
-        "dtype": settings.dtype,
+        "dtype": "float32"
+        if settings.dtype == "auto" and cpu and not cpu_knows_bfloat16()
+        else settings.dtype,
         "max_model_len": settings.max_context or -1,
         "max_num_seqs": settings.max_sequences,
         "enforce_eager": cpu if settings.enforce_eager is None else settings.enforce_eager,
