@@ -129,7 +129,5 @@ def _values(question: Question, text: str, place: frozenset[str]) -> dict[str, f
         "placed": matching.coverage(question, matched.stems | place),
         "names": matching.name_share(question, matched.stems),
         "pairs": matching.pair_share(question, matched.pairs),
-        "focus": matching.focus_share(question, matched.stems),
         "kind": matching.answers_kind(question, matched) * cover,
-        "length": math.log1p(matched.words) / 4,
     }

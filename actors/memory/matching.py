@@ -61,11 +61,6 @@ def name_share(question: Question, stems: frozenset[str]) -> float:
     return len(question.names & stems) / len(question.names) if question.names else 1.0
 
 
-def focus_share(question: Question, stems: frozenset[str]) -> float:
-    """Share of the asked-for noun's words that the text holds; 0 where nothing is named."""
-    return len(question.focus & stems) / len(question.focus) if question.focus else 0.0
-
-
 def answers_kind(question: Question, matched: Matched) -> float:
     """1 where the sentence holds something of the wanted kind that is not in the question, else 0."""
     return float(bool(_of_kind(question.kind, matched) - question.weights.keys()))

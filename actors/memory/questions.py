@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from actors.memory.words import STOP_WORDS, normal, stem, words_of
+from actors.memory.words import STOP_WORDS, stem, words_of
 
 Kind = Literal["person", "place", "date", "number", "other"]
 """What an answer looks like: a name, a named place, a time, a quantity, or anything."""
@@ -60,8 +60,7 @@ class Question:
     """A question's content words, and the kind of answer it wants.
 
     `weights` maps each content stem to its weight (rarer in the documents: heavier; they add up to 1);
-    `pairs` are stems of neighbouring content words; `names` the stems written with a capital or a digit;
-    `focus` the stems right after the question word ("how many *points*", "which *team*").
+    `pairs` are stems of neighbouring content words; `names` the stems written with a capital or a digit.
     """
 
     text: str
@@ -69,7 +68,6 @@ class Question:
     weights: Mapping[str, float]
     pairs: frozenset[tuple[str, str]]
     names: frozenset[str]
-    focus: frozenset[str]
     kind: Kind
 
 
@@ -96,7 +94,6 @@ def analyse(text: str, rarity: Mapping[str, float]) -> Question:
         weights={root: weight / total for root, weight in raw.items()},
         pairs=neighbours([word.stem for word in told]),
         names=frozenset(word.stem for word in told if word.capital or word.normal[0].isdigit()),
-        focus=_focus(text),
         kind=_kind(text),
     )
 
@@ -104,14 +101,6 @@ def analyse(text: str, rarity: Mapping[str, float]) -> Question:
 def neighbours(stems: Sequence[str]) -> frozenset[tuple[str, str]]:
     """Pairs of stems that stand next to each other."""
     return frozenset(pairwise(stems))
-
-
-def _focus(text: str) -> frozenset[str]:
-    match = _WH.search(text)
-    following = match.groups()[1:] if match else ()
-    return frozenset(
-        stem(normal(word)) for word in following if word and normal(word) not in STOP_WORDS | _QUANTITY
-    )
 
 
 def _kind(text: str) -> Kind:

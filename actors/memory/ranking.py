@@ -11,7 +11,7 @@ from actors.memory.sentences import sentences
 from actors.memory.weights import PASSAGE
 from actors.memory.words import stem, tokens
 
-FEATURES = ("text", "window", "cosine", "coverage", "placed", "sentence", "pairs", "kind", "focus")
+FEATURES = ("text", "window", "cosine", "placed", "sentence", "pairs", "kind", "kin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class Found:
 def features(question: Question, found: Found) -> dict[str, float]:
     """The features by name (FEATURES), each about 0 to 1.
 
-    coverage: of the question by the passage; placed: by passage and place together; sentence: by its best
-    sentence; pairs, focus: best sentence's share; kind: coverage by the best sentence that holds an answer
-    of the wanted kind.
+    Coverage of the question, by passage and place together (placed), by the best sentence (sentence), by the
+    best sentence that holds an answer of the wanted kind (kind), by first letters alone (kin); the best
+    sentence's share of word pairs (pairs).
     """
     read_sentences = [read(found.text[start:end]) for start, end in sentences(found.text)]
     held = all_stems(read_sentences)
@@ -47,12 +47,11 @@ def features(question: Question, found: Found) -> dict[str, float]:
         "text": found.bm25_text,
         "window": found.bm25_window,
         "cosine": found.cosine,
-        "coverage": matching.coverage(question, held),
         "placed": matching.coverage(question, held | stems_of(found.place)),
         "sentence": max(covered, default=0.0),
         "pairs": max((matching.pair_share(question, one.pairs) for one in read_sentences), default=0.0),
         "kind": max(kinds, default=0.0),
-        "focus": max((matching.focus_share(question, one.stems) for one in read_sentences), default=0.0),
+        "kin": matching.kin_coverage(question, frozenset().union(*(one.prefixes for one in read_sentences))),
     }
 
 

@@ -52,7 +52,7 @@ def test_the_answering_sentence_is_best_and_shares_add_up() -> None:
     found = evidence.sentences_of(QUESTION, [passage(0, len(DOCUMENT))])
     ranked = evidence.with_cosines(found, [0.5] * len(found))
     assert "Ann Lee" in ranked[0].text
-    assert set(ranked[0].values) == set(SENTENCE)
+    assert set(ranked[0].values) >= set(SENTENCE)
     shares = evidence.shares(ranked)
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares, reverse=True)

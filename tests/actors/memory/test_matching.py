@@ -34,10 +34,9 @@ def test_an_answer_of_the_wanted_kind_is_new(question: str, sentence: str, held:
     assert matching.answers_kind(analyse(question, {}), read(sentence)) == held
 
 
-def test_shares_of_pairs_names_and_focus() -> None:
+def test_shares_of_pairs_and_names() -> None:
     question = analyse("Which team did Ann Lee coach in 1990?", {})
     sentence = read("In 1990 the team of Ann Lee won.")
     assert matching.name_share(question, sentence.stems) == 1
     assert 0 < matching.pair_share(question, sentence.pairs) < 1
-    assert matching.focus_share(question, sentence.stems) == 1
     assert matching.name_share(analyse("who won", {}), sentence.stems) == 1

@@ -30,12 +30,6 @@ def test_weights_follow_rarity_and_add_up_to_one() -> None:
     assert ("rugb", "club") in question.pairs
 
 
-def test_focus_is_the_noun_asked_for() -> None:
-    assert analyse("How many points were scored?", {}).focus == {"point"}
-    assert analyse("Which team won?", {}).focus == {"team", "won"}
-    assert analyse("Who won?", {}).focus == {"won"}
-
-
 def test_only_stop_words_are_still_words() -> None:
     assert content_words("Who is it?") == ["who", "is", "it"]
     assert content_words("the the cat") == ["cat"]

@@ -34,4 +34,4 @@ def test_place_stands_for_words_that_the_passage_leaves_out() -> None:
 
 
 def test_an_empty_passage_or_question_scores_without_error() -> None:
-    assert features(analyse("", {}), found(""))["coverage"] == 0
+    assert features(analyse("", {}), found(""))["placed"] == 0

@@ -23,7 +23,7 @@ async def test_the_answering_passage_comes_first_with_its_place(
     text = await keeper.file_text("u", stored.id)
     assert all(text[one.start : one.end] == one.text for one in found)
     assert {one.lead for one in found} == {LINES[0]}
-    assert 0.0 < found[0].parts["coverage"] <= 1.0
+    assert 0.0 < found[0].parts["placed"] <= 1.0
 
 
 async def test_a_passage_that_shares_no_word_is_found_by_its_vector(
