@@ -20,7 +20,15 @@ MEASUREMENTS = {
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
+MODULES = {"serve": "serving"}
+"""Modules whose name is not the command's: `benchmarks.serve` would read as the floor."""
+
 app = typer.Typer(no_args_is_help=True, help="Measure speed, quality and robustness.")
+
+
+def module_of(name: str) -> str:
+    """The module that a measurement's name stands for."""
+    return f"benchmarks.{MODULES.get(name, name).replace('-', '_')}"
 
 
 def _command(name: str, sentence: str) -> None:
@@ -31,7 +39,7 @@ def _command(name: str, sentence: str) -> None:
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     )
     def run(ctx: typer.Context) -> None:
-        _become(ctx, f"benchmarks.{name.replace('-', '_')}", ctx.args)
+        _become(ctx, module_of(name), ctx.args)
 
 
 def _become(ctx: typer.Context, module: str, arguments: list[str]) -> NoReturn:

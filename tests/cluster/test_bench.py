@@ -46,6 +46,6 @@ def test_every_measurement_is_a_module() -> None:
     missing = [
         name
         for name in bench.MEASUREMENTS
-        if not (bench.ROOT / "benchmarks" / f"{name.replace('-', '_')}.py").is_file()
+        if not (bench.ROOT / f"{bench.module_of(name).replace('.', '/')}.py").is_file()
     ]
     assert not missing
