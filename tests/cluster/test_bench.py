@@ -15,10 +15,10 @@ PROBE = (
 
 @pytest.fixture
 def probe(tmp_path: Path) -> Path:
-    """A directory with a package `benchmarks` whose `serve` tells how it was called."""
+    """A directory with a package `benchmarks` whose `serving` tells how it was called."""
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "__init__.py").touch()
-    (tmp_path / "benchmarks" / "serve.py").write_text(PROBE)
+    (tmp_path / "benchmarks" / "serving.py").write_text(PROBE)
     return tmp_path
 
 
