@@ -111,7 +111,7 @@ def _host_on_ray(serving: _Host) -> None:
         address = settings.cluster.address
         serving.on_stage(f"joining Ray at {address}" if address else "starting Ray")
         serving.note("ray")
-        with ray_runtime(settings) as ray, family.remembered():
+        with ray_runtime(settings, _import_graph) as ray, family.remembered():
             _stop_on_signals()
             serving.on_stage("starting Ray Serve and the engine")
             from serve.app import deployed
@@ -120,6 +120,10 @@ def _host_on_ray(serving: _Host) -> None:
                 serving.on_ready(serving.note("ray", ray.dashboard))
                 while True:
                     signal.pause()
+
+
+def _import_graph() -> None:
+    import serve.app  # noqa: F401
 
 
 @contextmanager

@@ -4,7 +4,8 @@ import ipaddress
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +36,10 @@ class Ray:
 
 
 @contextmanager
-def ray_runtime(settings: Settings) -> Iterator[Ray]:
+def ray_runtime(settings: Settings, meanwhile: Callable[[], None] | None = None) -> Iterator[Ray]:
     """Ray for the length of the block: started here, or joined at `cluster.address`.
 
+    `meanwhile` is called in a thread while Ray starts, which mostly waits.
     What was started here is stopped at the end; a cluster that was joined is only left.
     Raises NotReady where there is no cluster at the address, or Ray does not start.
     """
@@ -48,11 +50,18 @@ def ray_runtime(settings: Settings) -> Iterator[Ray]:
 
     joined = settings.cluster.address is not None
     try:
-        context = _connect(_joining(settings) if joined else _starting(settings))
+        with ThreadPoolExecutor(1, "meanwhile") as beside:
+            besides = beside.submit(meanwhile or _nothing)
+            context = _connect(_joining(settings) if joined else _starting(settings))
+            besides.result()
         dashboard = f"http://{context.dashboard_url}" if context.dashboard_url else None
         yield Ray(context.address_info["address"], dashboard, token, not joined)
     finally:
         ray.shutdown()
+
+
+def _nothing() -> None:
+    """Do nothing meanwhile."""
 
 
 def _connect(options: dict[str, Any]) -> Any:

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,19 +79,28 @@ def deployed(settings: Settings) -> Iterator[None]:
     apart = settings.serve.generator_placement == "actor"
     generator = on_ray(Generator, settings, placement=_engine_placement(settings)) if apart else None
     try:
-        ray_serve.start(
-            proxy_location="HeadOnly",
-            http_options=_http_options(settings),
-            logging_config=_logging(),
-            controller_options=ControllerOptions(runtime_env={"env_vars": _proxy_env(settings)}),
-        )
-        _run(settings, keeper, generator)
+        with ThreadPoolExecutor(1, "serve-start") as beside:
+            proxy = beside.submit(_start, settings)
+            while not (proxy.done() or ray_serve.status().proxies):
+                time.sleep(0.05)
+            _run(settings, keeper, generator)
+            proxy.result()
         yield
     finally:
         ray_serve.shutdown()
         for handle in (generator, keeper):
             if handle is not None:
                 asyncio.run(stop(handle))
+
+
+def _start(settings: Settings) -> None:
+    """Ray Serve's controller and proxy; the replica need not wait for them to be ready."""
+    ray_serve.start(
+        proxy_location="HeadOnly",
+        http_options=_http_options(settings),
+        logging_config=_logging(),
+        controller_options=ControllerOptions(runtime_env={"env_vars": _proxy_env(settings)}),
+    )
 
 
 def _run(settings: Settings, keeper: Keeper, generator: Generator | None) -> None:
