@@ -159,7 +159,7 @@ def running() -> Build:
 @pytest.fixture(scope="session")
 def ray_url(ray_runtime: Ray, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of the application behind Ray Serve's proxy, with the scripted engine and hashed words."""
-    from configs.schema import EngineSettings, ModelSettings, Settings
+    from configs.schema import EngineSettings, ModelSettings, ServeSettings, Settings
     from serve.app import deployed
 
     with socket.socket() as listener:
@@ -169,6 +169,7 @@ def ray_url(ray_runtime: Ray, tmp_path_factory: pytest.TempPathFactory) -> Itera
         home=tmp_path_factory.mktemp("serve-home"),
         port=port,
         engine=EngineSettings(kind="scripted"),
+        serve=ServeSettings(max_ongoing_requests=8, max_queued_requests=4),
         models=ModelSettings(embedder="hash"),
     )
     with deployed(settings):

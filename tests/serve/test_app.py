@@ -76,6 +76,15 @@ async def test_websocket(ray_url: str) -> None:
     assert "error" not in first
 
 
+async def test_a_full_queue_is_503_with_retry_after(client: httpx.AsyncClient) -> None:
+    brief = {**HELLO, "messages": [{"role": "user", "content": "[[tokens:10]] [[delay:0.05]]"}]}
+    replies = await asyncio.gather(*(client.post("/v1/chat/completions", json=brief) for _ in range(20)))
+    refused = [reply for reply in replies if reply.status_code == 503]
+    assert {reply.status_code for reply in replies} == {200, 503}
+    assert all(reply.headers["retry-after"] for reply in refused)
+    assert {reply.json()["error"]["code"] for reply in refused} == {"overloaded"}
+
+
 async def test_leaving_a_stream_stops_the_work(client: httpx.AsyncClient) -> None:
     async with client.stream("POST", "/v1/chat/completions", json={**SLOW, "stream": True}) as reply:
         lines = reply.aiter_lines()
