@@ -8,13 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 from actors.messages import Capabilities, ChatPrompt, InvalidRequest, Sampling, TooLarge
+from actors.models.toolcall import forced_schema
 from serve.catalog import Catalog
 from serve.generation import Turn, varied
 from serve.retrieval import cited, passages_for, with_passages
 from serve.sampling import fingerprint, require, sampling_of
 from serve.schemas import check_schema
 from serve.services import Services
-from serve.tools import call_schema
 from serve.wire import ChatRequest, ImagePart, JsonSchemaFormat, Message, NamedTool, ObjectFormat, TextPart
 
 
@@ -80,10 +80,9 @@ def _chat_sampling(
     if schema is not None:
         require(able.json_schema, "JSON of a schema", "response_format", able)
     if able.json_schema:
-        forced = call_schema(tools, choice)
+        forced = forced_schema(ChatPrompt(messages=(), tools=tuple(tools), tool_choice=choice))
         if forced is not None:
-            check_schema(json.loads(forced), "tools")
-        schema = forced or schema
+            check_schema(forced, "tools")
     return replace(sampling, json_schema=schema, max_tokens=body.max_completion_tokens or body.max_tokens)
 
 

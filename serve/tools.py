@@ -1,12 +1,10 @@
-"""Tool calls within generated text: forcing them by schema, and reading them as they come."""
+"""Tool calls within generated text, read as they come. Knows not what made the model call."""
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from actors.messages import Json
+from typing import Literal
 
 OPEN = "<tool_call>"
 CLOSE = "</tool_call>"
@@ -40,44 +38,6 @@ class CallArguments:
 
 
 Event = Text | CallStart | CallArguments
-
-
-def call_schema(tools: Sequence[Json], choice: str) -> str | None:
-    """JSON text of the schema of a forced call; None where the model is free. `choice` as in ChatPrompt."""
-    if choice in ("none", "auto"):
-        return None
-    functions = [tool["function"] for tool in tools if choice in ("required", tool["function"]["name"])]
-    if len(functions) == 1:
-        return json.dumps(_schema_of(functions[0], "#"))
-    calls = {f"call{place}": _schema_of(one, f"#/$defs/call{place}") for place, one in enumerate(functions)}
-    return json.dumps({"$defs": calls, "anyOf": [{"$ref": f"#/$defs/{name}"} for name in calls]})
-
-
-def _schema_of(function: Json, place: str) -> dict[str, Any]:
-    """The schema of one function's call, at the JSON pointer `place` of the whole."""
-    parameters = function.get("parameters") or {"type": "object"}
-    return {
-        "type": "object",
-        "properties": {
-            "name": {"const": function["name"]},
-            "arguments": _moved(parameters, f"{place}/properties/arguments"),
-        },
-        "required": ["name", "arguments"],
-        "additionalProperties": False,
-    }
-
-
-def _moved(schema: Json, place: str) -> Json:
-    """The schema with its own references pointing to where it now stands."""
-    if isinstance(schema, list):
-        return [_moved(part, place) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    moved = {key: _moved(part, place) for key, part in schema.items()}
-    reference = schema.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#"):
-        moved["$ref"] = place + reference[1:]
-    return moved
 
 
 class ToolReader:

@@ -1,12 +1,10 @@
-import json
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 
-from serve.tools import CallArguments, CallStart, Event, Text, ToolReader, call_schema
+from serve.tools import CallArguments, CallStart, Event, Text, ToolReader
 
 NAMES = ("weather", "clock")
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Bonn \\"}\\" x", "deep": [{}]}}\n</tool_call>'
@@ -90,19 +88,3 @@ def test_arguments_that_were_cut_off_come_as_far_as_they_got() -> None:
 def test_no_more_calls_than_allowed() -> None:
     events = read(CALL + CALL, most=1)
     assert [event for event in events if isinstance(event, CallStart)] == [CallStart(0, "weather")]
-
-
-def test_the_schema_of_a_forced_call_accepts_that_call_alone() -> None:
-    parameters = {
-        "type": "object",
-        "properties": {"z": {"$ref": "#/$defs/Z"}},
-        "$defs": {"Z": {"type": "string"}},
-    }
-    tools = [{"type": "function", "function": {"name": name, "parameters": parameters}} for name in NAMES]
-    for choice in ("clock", "required"):
-        schema = Draft202012Validator(json.loads(call_schema(tools, choice) or ""))
-        assert schema.is_valid({"name": "clock", "arguments": {"z": "UTC"}})
-        assert not schema.is_valid({"name": "clock", "arguments": {"z": 1}})
-        assert not schema.is_valid({"name": "nobody", "arguments": {}})
-        assert schema.is_valid({"name": "weather", "arguments": {}}) == (choice == "required")
-    assert call_schema(tools, "auto") is None
