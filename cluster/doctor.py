@@ -109,7 +109,7 @@ def engine_choice(settings: Settings) -> Finding:
     if choice.kind == "scripted":
         detail = "scripted: canned answers, no model"
         return Finding(name="engine", ok=None, detail=detail, fix="Set engine.kind to auto for real answers.")
-    from actors.engines.runner import pick_device
+    from actors.engines.device import pick_device
 
     device = pick_device(settings.engine.device)
     return Finding(name="engine", ok=True, detail=f"{choice.kind} on {device}: {choice.why}")
