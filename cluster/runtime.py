@@ -17,11 +17,13 @@ from configs.schema import Settings
 OBJECT_STORE_BYTES = 300 * 1024**2
 """Nothing large passes through the object store: who holds a model reads it from its files."""
 
-CALM = {
+ENVIRONMENT = {
+    "RAY_worker_niceness": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
     "RAY_SERVE_LOG_TO_STDERR": "0",
 }
+"""What Ray reads as it starts: quiet, no telemetry, and the engine no less important than other programs."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def ray_runtime(settings: Settings, meanwhile: Callable[[], None] | None = None)
     Raises NotReady where there is no cluster at the address, or Ray does not start.
     """
     token = _token(settings)
-    os.environ.update({key: os.environ.get(key, value) for key, value in CALM.items()})
+    os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     logging.getLogger("ray._private.authentication").setLevel(logging.ERROR)
     import ray
 
