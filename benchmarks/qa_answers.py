@@ -1,5 +1,6 @@
 """The model's worded answer beside the extracted sentence, from gold and from retrieved text, paired."""
 
+import asyncio
 import re
 import string
 from collections import Counter
@@ -16,6 +17,7 @@ from serve.services import Services
 if TYPE_CHECKING:
     from rich.table import Table
 
+AT_ONCE = 8
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -57,41 +59,47 @@ def _f1(answer: list[str], accepted: list[str]) -> float:
 
 async def read_answers(services: Services, readings: Sequence[Reading]) -> dict[str, dict[str, float]]:
     """Mean scores of each way to answer the same questions. Starts and closes the generator."""
-    metrics = Metrics("bench")
     await services.generator.start()
-    rows: dict[str, list[tuple[float, float, float]]] = {}
-    borne_out = 0
-    for reading in readings:
-        quotes = [one.quote for one in cite(reading.evidence.sentences)]
-        start, end = reading.article.paragraphs[reading.asked.paragraph]
-        gold = [reading.article.text[start:end]]
-        asked = QaAsked(question=reading.asked.text, k=1, model="bench")
-        from_quotes, _ = await word(services, metrics, asked, quotes)
-        from_best, _ = await word(
-            services, metrics, asked, [one.text for one in reading.evidence.passages[:1]]
-        )
-        from_gold, _ = await word(services, metrics, asked, gold)
-        kept = is_borne_out(reading.evidence.question, from_quotes, quotes)
-        borne_out += kept
-        best = quotes[0] if quotes else ""
-        answers = {
-            "extracted: best sentence": best,
-            "generated from cited sentences": from_quotes,
-            "generated from best passage": from_best,
-            "generated from gold paragraph": from_gold,
-            "answer as served (generated if borne out, else sentence)": from_quotes if kept else best,
-        }
-        for name, answer in answers.items():
-            accepted = reading.asked.answers
-            rows.setdefault(name, []).append(
-                (exact(answer, accepted), contains(answer, accepted), f1(answer, accepted))
-            )
+    slots = asyncio.Semaphore(AT_ONCE)
+    answered = await asyncio.gather(*(_answers(services, slots, reading) for reading in readings))
     await services.generator.close()
-    report = {
-        name: dict(zip(("exact", "contains", "f1"), _means(scores), strict=True))
-        for name, scores in rows.items()
-    }
-    return report | {"generated": {"questions": len(readings), "borne_out": borne_out / len(readings)}}
+    report = {}
+    for name in answered[0][0]:
+        pairs = [
+            (answers[name], one.asked.answers) for (answers, _), one in zip(answered, readings, strict=True)
+        ]
+        scores = [(exact(*pair), contains(*pair), f1(*pair)) for pair in pairs]
+        report[name] = dict(zip(("exact", "contains", "f1"), _means(scores), strict=True))
+    borne_out = sum(kept for _, kept in answered) / len(readings)
+    return report | {"generated": {"questions": len(readings), "borne_out": borne_out}}
+
+
+async def _answers(
+    services: Services, slots: asyncio.Semaphore, reading: Reading
+) -> tuple[dict[str, str], bool]:
+    """Each way's answer to one question, and whether the words made from the quotes are borne out by them."""
+    quotes = [one.quote for one in cite(reading.evidence.sentences)]
+    start, end = reading.article.paragraphs[reading.asked.paragraph]
+    asked = QaAsked(question=reading.asked.text, k=1, model="bench")
+
+    async def worded(texts: Sequence[str]) -> str:
+        async with slots:
+            return (await word(services, Metrics("bench"), asked, texts))[0]
+
+    from_quotes, from_best, from_gold = await asyncio.gather(
+        worded(quotes),
+        worded([one.text for one in reading.evidence.passages[:1]]),
+        worded([reading.article.text[start:end]]),
+    )
+    kept = is_borne_out(reading.evidence.question, from_quotes, quotes)
+    best = quotes[0] if quotes else ""
+    return {
+        "extracted: best sentence": best,
+        "generated from cited sentences": from_quotes,
+        "generated from best passage": from_best,
+        "generated from gold paragraph": from_gold,
+        "as served: generated if borne out, else sentence": from_quotes if kept else best,
+    }, kept
 
 
 def answers_table(report: dict[str, dict[str, float]]) -> "Table":
