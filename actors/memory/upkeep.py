@@ -91,7 +91,7 @@ class VectorCache:
         stored = bool(await self._workers.read(outbox.truth))
         needed = stored or await self._workers.read(outbox.has_residue)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), START_S if needed else None)
+            await self._news(START_S if needed else None)
 
     async def _open(self) -> None:
         identity = await self._workers.read(outbox.identity)
@@ -110,11 +110,16 @@ class VectorCache:
             residue and sum(map(len, (await self._workers.read(outbox.truth)).values())) <= RENEW_LIMIT
         )
         try:
-            await asyncio.wait_for(self._changed.wait(), QUIET_S if renewable else None)
+            await self._news(QUIET_S if renewable else None)
             await asyncio.sleep(GATHER_S)
         except TimeoutError:
             await self._renew()
         self._changed.clear()
+
+    async def _news(self, seconds: float | None) -> None:
+        """Wait for a change, else TimeoutError. `wait_for` would lose a `close` right after a change."""
+        async with asyncio.timeout(seconds):
+            await self._changed.wait()
 
     async def _renew(self) -> None:
         self._settled.clear()

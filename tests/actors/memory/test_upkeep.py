@@ -1,5 +1,6 @@
 """The vector cache with the real Chroma: it follows the database, and is never needed."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,6 +44,24 @@ async def test_it_follows_what_is_added_replaced_and_deleted(tmp_path: Path, add
         await keeper.delete_file("u", info.id)
         assert await held(keeper) == {2: {3}} == await truth(keeper)
         assert (await keeper.health()).detail == "vector cache: ok"
+
+
+async def test_closing_right_after_a_change_ends(tmp_path: Path, adder: Any) -> None:
+    keeper = Keeper(tmp_path, DocumentSettings())
+    await keeper.start()
+    add = adder(keeper)
+    await add("a.txt", "one")
+    await keeper.delete_file("u", (await add("b.txt", "two")).id)
+    await keeper.cache_settled()
+    while not keeper._cache._changed._waiters:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+    async def add_and_close() -> None:
+        await add("c.txt", "three")
+        await keeper.close()
+
+    done, _ = await asyncio.wait({asyncio.create_task(add_and_close())}, timeout=20)
+    assert done
 
 
 async def test_on_a_small_set_it_finds_what_comparing_all_finds(
