@@ -53,7 +53,8 @@ async def test_closing_right_after_a_change_ends(tmp_path: Path, adder: Any) -> 
     await add("a.txt", "one")
     await keeper.delete_file("u", (await add("b.txt", "two")).id)
     await keeper.cache_settled()
-    while not keeper._cache._changed._waiters:  # noqa: ASYNC110
+    changed = keeper._cache._changed
+    while changed.is_set() or not changed._waiters:  # noqa: ASYNC110
         await asyncio.sleep(0)
 
     async def add_and_close() -> None:
