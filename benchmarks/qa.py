@@ -18,7 +18,7 @@ from actors.memory.documents import DocumentStore
 from actors.memory.questions import content_words
 from actors.memory.recall import MOST_WORDS
 from actors.messages import Passage
-from benchmarks.qa_answers import Reading, answers_table, read_answers
+from benchmarks.qa_answers import Reading, answers_tables, read_answers
 from benchmarks.qa_corpus import USER, Corpus, Remembering, Vectors, build
 from benchmarks.qa_data import Asked, Place, load, rank_of_answer, sample
 from benchmarks.qa_fit import auroc
@@ -247,7 +247,7 @@ def show(report: dict[str, Any]) -> None:
     for title in ("citations", "abstention"):
         console.print(f"{title}: " + ", ".join(f"{name} {value}" for name, value in report[title].items()))
     if "answers" in report:
-        console.print(answers_table(report["answers"]))
+        console.print(*answers_tables(report["answers"]), sep="\n")
     for name, bar in report["bars"].items():
         verdict = "met" if bar["met"] else "MISSED"
         console.print(f"{name}: {bar['value']:.4f}, bar {bar['bar']}: {verdict}")

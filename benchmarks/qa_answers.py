@@ -3,11 +3,18 @@
 import asyncio
 import re
 import string
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.memory.evidence import sentences_of, shortlist, with_cosines
+from actors.memory.recall import LEAD_CHARACTERS
+from actors.messages import Passage
 from benchmarks.qa_data import Article, Asked
 from serve.metrics import Metrics
 from serve.qa import Asked as QaAsked
@@ -15,9 +22,35 @@ from serve.qa import Evidence, cite, is_borne_out, word
 from serve.services import Services
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
     from rich.table import Table
 
+Floats = NDArray[np.float64]
 AT_ONCE = 8
+LIMIT_S = 720.0
+"""Seconds that wording all answers may take."""
+MOST_TOKENS = 32
+"""An answer's length: SQuAD's are a few words."""
+SCORES = ("exact", "contains", "F1", "words")
+COMPARED = ("contains", "F1")
+WAYS = (
+    "extracted, gold",
+    "extracted, retrieved",
+    "generated, gold",
+    "generated, retrieved",
+    "generated, three quotes",
+    "served",
+)
+"""Extracted: the best sentence of the gold paragraph, or of all that was retrieved. Generated: from the gold
+paragraph, the best passage, or the cited quotes. Served: the last where its quotes bear it out, else the
+best sentence."""
+PAIRS = (
+    ("extracted, gold", "generated, gold"),
+    ("extracted, retrieved", "generated, retrieved"),
+    ("extracted, gold", "extracted, retrieved"),
+    ("generated, gold", "generated, retrieved"),
+    ("served", "extracted, retrieved"),
+)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -29,6 +62,14 @@ class Reading:
     asked: Asked
     evidence: Evidence
     article: Article
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One question's answer by each way, and whether the words made from the quotes are borne out by them."""
+
+    texts: dict[str, str]
+    borne_out: bool
 
 
 def normal(text: str) -> list[str]:
@@ -57,63 +98,156 @@ def _f1(answer: list[str], accepted: list[str]) -> float:
     return 2 * common / (len(answer) + len(accepted)) if common else 0.0
 
 
-async def read_answers(services: Services, readings: Sequence[Reading]) -> dict[str, dict[str, float]]:
-    """Mean scores of each way to answer the same questions. Starts and closes the generator."""
+async def read_answers(
+    services: Services, readings: Sequence[Reading], limit_s: float = LIMIT_S
+) -> dict[str, Any]:
+    """Mean scores of each way to answer the same questions, and the paired differences between ways.
+
+    Starts and closes the generator. Questions not done within `limit_s` seconds are left out; raises
+    TimeoutError where none is.
+    """
     await services.generator.start()
-    slots = asyncio.Semaphore(AT_ONCE)
-    answered = await asyncio.gather(*(_answers(services, slots, reading) for reading in readings))
-    await services.generator.close()
-    report = {}
-    for name in answered[0][0]:
-        pairs = [
-            (answers[name], one.asked.answers) for (answers, _), one in zip(answered, readings, strict=True)
-        ]
-        scores = [(exact(*pair), contains(*pair), f1(*pair)) for pair in pairs]
-        report[name] = dict(zip(("exact", "contains", "f1"), _means(scores), strict=True))
-    borne_out = sum(kept for _, kept in answered) / len(readings)
-    return report | {"generated": {"questions": len(readings), "borne_out": borne_out}}
+    started = time.perf_counter()
+    try:
+        answered = await _answered(services, readings, limit_s)
+    finally:
+        await services.generator.close()
+    if not answered:
+        raise TimeoutError(f"no question was answered within {limit_s:.0f} s")
+    seconds = time.perf_counter() - started
+    accepted = [readings[number].asked.answers for number in answered]
+    scores = {
+        way: np.array(
+            [_scores(one.texts[way], right) for one, right in zip(answered.values(), accepted, strict=True)]
+        )
+        for way in WAYS
+    }
+    return {
+        "questions": len(answered),
+        "left_out": len(readings) - len(answered),
+        "seconds": round(seconds, 1),
+        "borne_out": _rounded(np.mean([one.borne_out for one in answered.values()])),
+        "ways": {
+            way: dict(zip(SCORES, map(_rounded, values.mean(axis=0)), strict=True))
+            for way, values in scores.items()
+        },
+        "paired": {
+            f"{one} minus {other}": {
+                name: paired(scores[one][:, column], scores[other][:, column])
+                for column, name in enumerate(SCORES)
+                if name in COMPARED
+            }
+            for one, other in PAIRS
+        },
+    }
 
 
-async def _answers(
-    services: Services, slots: asyncio.Semaphore, reading: Reading
-) -> tuple[dict[str, str], bool]:
-    """Each way's answer to one question, and whether the words made from the quotes are borne out by them."""
+async def _answered(services: Services, readings: Sequence[Reading], limit_s: float) -> dict[int, Answered]:
+    done: dict[int, Answered] = {}
+    waiting = iter(enumerate(readings))
+    with _progress() as progress:
+        bar = progress.add_task("wording answers", total=len(readings))
+
+        async def work() -> None:
+            for number, reading in waiting:
+                done[number] = await _answers(services, reading)
+                progress.advance(bar)
+
+        try:
+            async with asyncio.timeout(limit_s), asyncio.TaskGroup() as group:
+                for _ in range(AT_ONCE):
+                    group.create_task(work())
+        except TimeoutError:
+            progress.console.print(f"out of time: {len(done)} of {len(readings)} questions answered")
+    return dict(sorted(done.items()))
+
+
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+async def _answers(services: Services, reading: Reading) -> Answered:
+    """Each way's answer to one question; a text is worded once, however many ways read it."""
     quotes = [one.quote for one in cite(reading.evidence.sentences)]
-    start, end = reading.article.paragraphs[reading.asked.paragraph]
-    asked = QaAsked(question=reading.asked.text, k=1, model="bench")
+    gold = _gold(reading)
+    asked = QaAsked(question=reading.asked.text, k=1, max_tokens=MOST_TOKENS, model="bench")
+    known: dict[tuple[str, ...], str] = {}
 
-    async def worded(texts: Sequence[str]) -> str:
-        async with slots:
-            return (await word(services, Metrics("bench"), asked, texts))[0]
+    async def worded(*texts: str) -> str:
+        if texts not in known:
+            known[texts] = (await word(services, Metrics("bench"), asked, texts))[0]
+        return known[texts]
 
-    from_quotes, from_best, from_gold = await asyncio.gather(
-        worded(quotes),
-        worded([one.text for one in reading.evidence.passages[:1]]),
-        worded([reading.article.text[start:end]]),
-    )
+    from_quotes = await worded(*quotes)
     kept = is_borne_out(reading.evidence.question, from_quotes, quotes)
     best = quotes[0] if quotes else ""
-    return {
-        "extracted: best sentence": best,
-        "generated from cited sentences": from_quotes,
-        "generated from best passage": from_best,
-        "generated from gold paragraph": from_gold,
-        "as served: generated if borne out, else sentence": from_quotes if kept else best,
-    }, kept
+    chosen = shortlist(sentences_of(reading.evidence.question, [gold]))
+    vector, *vectors = await services.embedder.embed([reading.asked.text, *(one.text for one in chosen)])
+    from_gold = with_cosines(chosen, [float(one @ vector) for one in vectors])
+    texts = (
+        from_gold[0].text if from_gold else "",
+        best,
+        await worded(gold.text),
+        await worded(*(one.text for one in reading.evidence.passages[:1])),
+        from_quotes,
+        from_quotes if kept else best,
+    )
+    return Answered(dict(zip(WAYS, texts, strict=True)), kept)
 
 
-def answers_table(report: dict[str, dict[str, float]]) -> "Table":
-    """The scores as a table."""
+def _gold(reading: Reading) -> Passage:
+    """The right paragraph as if it had been found, first and alone."""
+    start, end = reading.article.paragraphs[reading.asked.paragraph]
+    return Passage(
+        document_id="",
+        filename=reading.article.filename,
+        start=start,
+        end=end,
+        text=reading.article.text[start:end],
+        heading="",
+        lead=reading.article.text[:LEAD_CHARACTERS],
+        score=0.0,
+        parts={},
+    )
+
+
+def paired(one: Floats, other: Floats, draws: int = 10_000) -> dict[str, float]:
+    """Mean difference of the same questions' scores with its 95 % interval (bootstrap over questions)."""
+    difference = one - other
+    drawn = np.random.default_rng(0).integers(0, len(difference), (draws, len(difference)))
+    low, high = np.quantile(difference[drawn].mean(axis=1), (0.025, 0.975))
+    return {"difference": _rounded(difference.mean()), "low": _rounded(low), "high": _rounded(high)}
+
+
+def answers_tables(report: dict[str, Any]) -> "list[Table]":
+    """The scores, and the paired differences, as tables."""
     from rich.table import Table
 
-    counts = report["generated"]
-    title = f"Answers to the same {counts['questions']:.0f} questions ({counts['borne_out']:.2f} borne out)"
-    table = Table("answer", "exact", "contains", "F1", title=title)
-    for name, row in report.items():
-        if name != "generated":
-            table.add_row(name, *(f"{row[key]:.3f}" for key in ("exact", "contains", "f1")))
-    return table
+    title = (
+        f"Answers to the same {report['questions']} questions, at most {MOST_TOKENS} tokens "
+        f"({report['borne_out']:.2f} borne out, {report['left_out']} left out, {report['seconds']:.0f} s)"
+    )
+    ways = Table("answer", *SCORES, title=title)
+    for name, row in report["ways"].items():
+        ways.add_row(name, *(f"{row[score]:.3f}" for score in SCORES))
+    pairs = Table("paired difference", *COMPARED, title="95 % intervals, bootstrap over questions")
+    for name, row in report["paired"].items():
+        pairs.add_row(name, *(_interval(row[score]) for score in COMPARED))
+    return [ways, pairs]
 
 
-def _means(scores: Sequence[tuple[float, ...]]) -> list[Any]:
-    return [round(sum(column) / len(column), 4) for column in zip(*scores, strict=True)]
+def _interval(found: dict[str, float]) -> str:
+    return f"{found['difference']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+
+
+def _scores(answer: str, accepted: Sequence[str]) -> tuple[float, ...]:
+    length = float(len(answer.split()))
+    return exact(answer, accepted), contains(answer, accepted), f1(answer, accepted), length
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)

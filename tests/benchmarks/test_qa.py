@@ -60,7 +60,12 @@ async def test_the_whole_measurement_runs_with_hashed_words_and_the_scripted_eng
     assert report["retrieval"]["ours"]["at_5"] == 1
     assert report["citations"]["answer_in_3"] == 1
     assert report["abstention"]["auroc_support"] > 0.7
-    assert report["answers"]["extracted: best sentence"]["contains"] == 1
+    answers = report["answers"]
+    assert (answers["questions"], answers["left_out"]) == (2, 0)
+    assert answers["ways"]["extracted, retrieved"]["contains"] == 1
+    assert answers["paired"]["extracted, gold minus extracted, retrieved"]["contains"]["difference"] == 0
     assert json.loads(json.dumps(report)) == report
     show(report)
-    assert "fixed fusion" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "fixed fusion" in shown
+    assert "generated, gold" in shown
