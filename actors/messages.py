@@ -239,6 +239,97 @@ class Health:
     waiting: int = 0
 
 
+# --- shards of a model ---
+
+
+Run = tuple[int, int]
+"""Neighbouring places of the key-value pool: the first one's number and how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The layers `first` to `end` (exclusive) of a model that has `total`."""
+
+    first: int
+    end: int
+    total: int
+
+    @property
+    def embeds(self) -> bool:
+        """Whether token ids go in, and so the embedding is needed."""
+        return self.first == 0
+
+    @property
+    def predicts(self) -> bool:
+        """Whether picks come out, and so the last norm and the head are needed."""
+        return self.end == self.total
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Tokens of one sequence to be computed in one step, after those whose keys and values are kept.
+
+    `runs` are the places of all kept tokens and these, in order: `start + len(tokens)` places in all.
+    `want`: "nothing", the most likely next "token", its "logits", or "scores": the log probability of each of
+    `targets`, the tokens that follow each of `tokens` (the last may have none).
+    """
+
+    tokens: tuple[int, ...]
+    start: int
+    runs: tuple[Run, ...]
+    want: Literal["nothing", "token", "logits", "scores"] = "nothing"
+    targets: tuple[int, ...] = ()
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Keys in `runs` move back by `by` positions, because tokens before them were dropped."""
+
+    runs: tuple[Run, ...]
+    by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One pass through all shards: shifts first, then the pieces as one row. Shards compute steps by number.
+
+    Example: Step(epoch=0, number=0, pieces=(Piece(tokens=(1, 2), start=0, runs=((0, 2),), want="token"),))
+    """
+
+    epoch: int
+    """Raised when a shard was lost: steps of an earlier epoch are refused."""
+    number: int
+    """From 0 in each epoch."""
+    pieces: tuple[Piece, ...]
+    shifts: tuple[Shift, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """What came out for one piece, by its `want`."""
+
+    token: int | None = None
+    logits: Any = None
+    """numpy float32 [V]."""
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardFacts:
+    """What a shard holds and where it is."""
+
+    span: Span
+    weight_bytes: int
+    """Resident bytes of its weights, without adapters."""
+    cache_bytes: int
+    """Bytes of its key-value pool."""
+    node: str
+    pid: int
+    adapters: tuple[str, ...] = ()
+    merged: str | None = None
+
+
 # --- documents ---
 
 

@@ -33,7 +33,17 @@ class EngineSettings(Section):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Weights' number format: auto is bfloat16, float16 on mps, float32 on a CPU that lacks bfloat16."""
     shards: int = Field(default=1, ge=1)
-    """Actors that share the model's layers (torch engine)."""
+    """Parts that share the model's layers (torch engine): Ray actors, or all in this process without Ray."""
+    step_tokens: int = Field(default=512, ge=16)
+    """Prompt tokens computed in one step (torch engine); a quarter of it while others generate."""
+    prefix_cache: bool = True
+    """Keep the keys and values of finished requests for prompts that begin alike (torch engine)."""
+    kv_policy: Literal["full", "sinks"] = "full"
+    """What a sequence attends to: all before it, or its first tokens and a sliding window (torch engine)."""
+    window: int = Field(default=2048, ge=64)
+    """Tokens kept of a sequence when kv_policy is sinks, the first ones included."""
+    sink_tokens: int = Field(default=16, ge=0)
+    """First tokens that kv_policy sinks never drops, rounded up to whole blocks of 16."""
     max_context: int | None = Field(default=None, ge=16)
     """Longest prompt plus answer in tokens; unset means the model's own limit."""
     max_sequences: int = Field(default=16, ge=1)
@@ -83,6 +93,8 @@ class ServeSettings(Section):
     """Least time between two chunks of one stream; 0 sends every token as it comes."""
     generator_placement: Literal["replica", "actor"] = "replica"
     """Where the engine lives under Ray: in the HTTP replica's process, or an actor of its own."""
+    fixed_clock: float | None = Field(default=None, ge=0)
+    """Unix seconds that every reply shows, new ids repeatable too. For recorded transcripts only: unset it."""
 
 
 class DocumentSettings(Section):
