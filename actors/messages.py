@@ -104,6 +104,10 @@ class NotReady(PalError):
     code = "not_ready"
 
 
+class Gone(NotReady):
+    """An actor died and is being started again, or its node was lost."""
+
+
 class Timeout(PalError):
     """The request outran `serve.request_timeout_s`."""
 

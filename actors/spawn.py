@@ -4,14 +4,29 @@ import asyncio
 import contextlib
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from actors.messages import NotReady
+from actors.messages import Gone, NotReady
 
 T = TypeVar("T")
 NAMESPACE = "palimpsest"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place of a placement group, and the node where Ray put it."""
+
+    group: Any
+    bundle: int
+    node: str
+    free_bytes: int
+    """Memory that the node had left when asked, divided by the places on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +41,8 @@ class Placement:
     """How often a call is repeated whose actor died under it; a stream is never repeated."""
     max_concurrency: int = 256
     detached: bool = False
+    place: Place | None = None
+    """Where the actor runs and comes back to; without it wherever Ray likes."""
     env: dict[str, str] = field(default_factory=lambda: {"OMP_NUM_THREADS": "1"})
 
 
@@ -39,7 +56,7 @@ def on_ray(cls: type[T], *args: Any, placement: Placement | None = None, **kwarg
 
     Where the placement has a name, a living actor of that name is reused. `start`, where the class has it,
     runs once per process of the actor however often it is called, and by itself after Ray restarted the
-    actor. Errors raised in the actor come out as themselves; NotReady tells that the actor is gone.
+    actor. Errors raised in the actor come out as themselves; Gone tells that the actor is gone.
     """
     import ray
 
@@ -57,6 +74,12 @@ def on_ray(cls: type[T], *args: Any, placement: Placement | None = None, **kwarg
         options |= {"name": placement.name, "get_if_exists": True}
     if placement.detached:
         options |= {"lifetime": "detached"}
+    if placement.place is not None:
+        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+        options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(
+            placement.place.group, placement_group_bundle_index=placement.place.bundle
+        )
     actor = ray.remote(_hosted(cls)).options(**options).remote(*args, **kwargs)
     return cast(T, _Proxy(cls, actor))
 
@@ -70,6 +93,98 @@ async def stop(handle: object) -> None:
         import ray
 
         ray.kill(handle._actor)
+
+
+def connected() -> bool:
+    """Whether this process belongs to a Ray cluster."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
+async def places(
+    count: int, *, num_cpus: float = 1, num_gpus: float = 0, patience_s: float = 60
+) -> tuple[Place, ...]:
+    """Room for `count` actors: one a node where there are nodes enough, else close together.
+
+    A place whose node is lost moves to another one. Raises NotReady if there is no room within `patience_s`.
+    """
+    import ray
+    from ray.util import placement_group, placement_group_table, remove_placement_group
+
+    need = {"CPU": num_cpus} | ({"GPU": num_gpus} if num_gpus else {})
+    able = [
+        node
+        for node in ray.nodes()
+        if node["Alive"] and all(node["Resources"].get(name, 0) >= amount for name, amount in need.items())
+    ]
+    strategy = "STRICT_SPREAD" if count > 1 and len(able) >= count else "PACK"
+    group = placement_group([need] * count, strategy=strategy)
+    if not await asyncio.to_thread(group.wait, patience_s):
+        remove_placement_group(group)
+        raise NotReady(
+            f"no room for {count} actors of {need} each: the cluster has {ray.available_resources()} left"
+        )
+    nodes = placement_group_table(group)["bundles_to_node_id"]
+    crowd = Counter(nodes.values())
+    free = dict(zip(crowd, await asyncio.gather(*(_free_on(node) for node in crowd)), strict=True))
+    return tuple(
+        Place(group, bundle, nodes[bundle], free[nodes[bundle]] // crowd[nodes[bundle]])
+        for bundle in range(count)
+    )
+
+
+def give_up(taken: Sequence[Place]) -> None:
+    """Free the room that `places` took; what still runs there is ended."""
+    from ray.util import remove_placement_group
+
+    for group in {place.group.id: place.group for place in taken}.values():
+        remove_placement_group(group)
+
+
+async def relay(stages: Sequence[object], method: str, message: object) -> Any:
+    """Call `method(message, result of the stage before)` of each stage in turn; returns the last result.
+
+    Between Ray actors a result goes straight from one to the next. Nothing is repeated if one dies.
+    """
+    if not all(isinstance(stage, _Proxy) for stage in stages):
+        result = None
+        for stage in stages:
+            result = await getattr(stage, method)(message, result)
+        return result
+    return await _call(
+        "actor", _Relay([stage._actor for stage in stages if isinstance(stage, _Proxy)], method), message
+    )
+
+
+class _Relay:
+    """Several actors' calls of one method that look like one call."""
+
+    def __init__(self, actors: Sequence[Any], method: str) -> None:
+        self._methods = [getattr(actor, method).options(max_task_retries=0) for actor in actors]
+
+    def remote(self, message: object) -> Any:
+        reference = None
+        for method in self._methods:
+            reference = method.remote(message, reference)
+        return reference
+
+
+async def _free_on(node: str) -> int:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    strategy = NodeAffinitySchedulingStrategy(node, soft=False)
+    probe = ray.remote(num_cpus=0, scheduling_strategy=strategy)(free_bytes)
+    return int(await probe.remote())
+
+
+def free_bytes() -> int:
+    """Main memory that can be had now on this machine; all there is where that is not told (macOS)."""
+    meminfo = Path("/proc/meminfo")
+    if not meminfo.is_file():
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    fields = dict(line.split(":") for line in meminfo.read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024
 
 
 class _Proxy:
@@ -92,13 +207,15 @@ class _Proxy:
 
 
 async def _call(actor: str, method: Any, /, *args: Any, **kwargs: Any) -> Any:
-    from ray.exceptions import RayActorError, RayTaskError
+    from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 
     try:
         return await method.remote(*args, **kwargs)
     except RayTaskError as error:
+        if isinstance(error.cause, RayActorError | ObjectLostError):
+            raise _gone(actor) from error
         raise _original(error) from error
-    except RayActorError as error:
+    except (RayActorError, ObjectLostError) as error:
         raise _gone(actor) from error
 
 
@@ -123,8 +240,8 @@ def _original(error: Any) -> BaseException:
     return cause if isinstance(cause, BaseException) else cast(BaseException, error)
 
 
-def _gone(actor: str) -> NotReady:
-    return NotReady(f"the {actor} died or is being restarted; try again in a few seconds")
+def _gone(actor: str) -> Gone:
+    return Gone(f"the {actor} died or is being restarted; try again in a few seconds")
 
 
 class _Host:
