@@ -9,6 +9,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.identity import RANDOM, Identity
 from actors.memory import files, recall, stores
 from actors.memory.database import DirectoryLock, checkpoint, connect
 from actors.memory.documents import DocumentStore
@@ -28,9 +29,10 @@ MATRIX_BYTES = 512 * 1024**2
 class Keeper:
     """Documents of many users, each seen by its own user alone: every method takes the user first."""
 
-    def __init__(self, directory: Path, settings: DocumentSettings) -> None:
+    def __init__(self, directory: Path, settings: DocumentSettings, identity: Identity = RANDOM) -> None:
         self._directory = directory
         self._settings = settings
+        self._identity = identity
         self._lock = DirectoryLock(directory)
         self._matrices = Matrices(MATRIX_BYTES)
         self._workers: Workers | None = None
@@ -70,7 +72,9 @@ class Keeper:
         Same filename and content: no-op, the stored file is returned. Same filename, other content: its
         passages are replaced under the same id. The same event_id twice writes once.
         """
-        info = await self._open.write(files.add, user, event_id, document, purpose, chunks, vectors)
+        info = await self._open.write(
+            files.add, user, event_id, document, purpose, chunks, vectors, self._identity
+        )
         self._wake()
         return info
 
@@ -116,7 +120,7 @@ class Keeper:
         self, user: str, event_id: str, name: str, file_ids: Sequence[str], metadata: Mapping[str, str]
     ) -> StoreInfo:
         """A new vector store. Raises NotFound for a file that is not there."""
-        return await self._open.write(stores.create, user, event_id, name, file_ids, metadata)
+        return await self._open.write(stores.create, user, event_id, name, file_ids, metadata, self._identity)
 
     async def get_store(self, user: str, store_id: str) -> StoreInfo:
         """Raises NotFound."""

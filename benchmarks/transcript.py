@@ -2,13 +2,12 @@
 
     python -m benchmarks.transcript [--transcript benchmarks/transcript.yaml]
 
-The engine is scripted. What is random or a clock by nature (ids, times of creation) is first replaced: an id
-by its number in order of appearance, a time by 0. Everything else is compared byte for byte, streams too.
+The engine is scripted and the clock fixed (serve.fixed_clock), so that ids and times are repeatable too.
+Every body is compared as it came, streams too.
 """
 
 import argparse
 import json
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +20,16 @@ import yaml
 from benchmarks.hosts import pal_up
 
 DEFAULT = Path(__file__).with_name("transcript.yaml")
-SCRIPTED = {"PAL_ENGINE__KIND": "scripted", "PAL_MODELS__EMBEDDER": "hash"}
-_ID = re.compile(rb"\b(?:chatcmpl|cmpl|qa|file|vs|vsfb|call)[-_][0-9a-zA-Z]{8,}")
-_CLOCK = re.compile(rb'("(?:created|created_at|last_active_at|expires_at|started_at)": ?)\d+(?:\.\d+)?')
+SCRIPTED = {
+    "PAL_ENGINE__KIND": "scripted",
+    "PAL_MODELS__EMBEDDER": "hash",
+    "PAL_SERVE__FIXED_CLOCK": "1700000000",
+}
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a client sees of one reply, without what is random by nature."""
+    """What a client sees of one reply."""
 
     status: int
     kind: str
@@ -62,7 +63,6 @@ def replay_on(requests: Sequence[dict[str, Any]], *arguments: str) -> list[Reply
 
 def replay(requests: Sequence[dict[str, Any]], url: str) -> list[Reply]:
     """Send the requests one after another; `<name>` stands for the id that an earlier reply had kept."""
-    seen: dict[bytes, bytes] = {}
     ids: dict[str, str] = {}
     replies = []
     with httpx.Client(base_url=url, timeout=60) as client:
@@ -71,7 +71,7 @@ def replay(requests: Sequence[dict[str, Any]], url: str) -> list[Reply]:
             if "keep_id" in request:
                 ids[request["keep_id"]] = reply.json()["id"]
             kind = reply.headers.get("content-type", "")
-            replies.append(Reply(reply.status_code, kind, _plain(reply.content, seen)))
+            replies.append(Reply(reply.status_code, kind, reply.content))
     return replies
 
 
@@ -93,13 +93,6 @@ def _filled(text: str, ids: dict[str, str]) -> str:
     for name, value in ids.items():
         text = text.replace(f"<{name}>", value)
     return text
-
-
-def _plain(body: bytes, seen: dict[bytes, bytes]) -> bytes:
-    def numbered(match: re.Match[bytes]) -> bytes:
-        return seen.setdefault(match[0], b"id-%d" % len(seen))
-
-    return _CLOCK.sub(rb"\g<1>0", _ID.sub(numbered, body))
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ class ServeSettings(Section):
     generator_placement: Literal["replica", "actor"] = "replica"
     """Where the engine lives under Ray: in the HTTP replica's process, or an actor of its own."""
     fixed_clock: float | None = Field(default=None, ge=0)
-    """Unix seconds that every reply shows, new ids repeatable too. For recorded transcripts only: unset it."""
+    """Unix seconds that every reply shows, with ids made repeatable too: for recorded transcripts only."""
 
 
 class DocumentSettings(Section):

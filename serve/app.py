@@ -16,6 +16,7 @@ from ray.serve.schema import LoggingConfig
 
 from actors.embedder import Embedder
 from actors.generator import Generator
+from actors.identity import Identity
 from actors.keeper import Keeper
 from actors.messages import EngineFailed, NotReady
 from actors.spawn import Placement, here, on_ray, stop
@@ -74,6 +75,7 @@ def deployed(settings: Settings) -> Iterator[None]:
         Keeper,
         settings.home / "documents",
         settings.documents,
+        Identity(settings.serve.fixed_clock),
         placement=Placement(name="keeper", num_cpus=0),
     )
     apart = settings.serve.generator_placement == "actor"

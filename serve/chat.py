@@ -1,11 +1,9 @@
 """A chat request to what the generator takes: prompt, sampling, passages. Knows no reply format."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 from actors.messages import Capabilities, ChatPrompt, InvalidRequest, Sampling, TooLarge
 from actors.models.toolcall import forced_schema
@@ -18,8 +16,8 @@ from serve.services import Services
 from serve.wire import ChatRequest, ImagePart, JsonSchemaFormat, Message, NamedTool, ObjectFormat, TextPart
 
 
-async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatRequest) -> Turn:
-    """The turn that a chat request asks for.
+async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatRequest, id: str) -> Turn:
+    """The turn that a chat request asks for; `id` is the reply's.
 
     Raises InvalidRequest, NotFound (model or vector store) and TooLarge.
     """
@@ -36,8 +34,8 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
     messages = with_passages(_plain_messages(body.messages), passages)
     prompt = ChatPrompt(messages=messages, tools=tools, tool_choice=choice)
     return Turn(
-        id=f"chatcmpl-{uuid4().hex}",
-        created=int(time.time()),
+        id=id,
+        created=int(services.identity.now()),
         model=body.model,
         fingerprint=fingerprint(catalog, adapter),
         jobs=tuple((prompt, varied(sampling, number)) for number in range(body.n or 1)),

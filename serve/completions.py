@@ -1,23 +1,25 @@
 """Plain completions: requests to generations, and deltas to OpenAI's `text_completion` objects."""
 
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from json import dumps
 from typing import Any
-from uuid import uuid4
 
 from actors.messages import InvalidRequest, Prompt, TextLogprob, Unprocessable
 from serve.catalog import Catalog
 from serve.generation import Turn, varied
 from serve.replies import LOWEST_LOGPROB, Deltas, Totals, with_logprobs
 from serve.sampling import fingerprint, require, sampling_of
+from serve.services import Services
 from serve.wire import MOST_CHOICES, CompletionRequest
 
 
-async def plan_completion(catalog: Catalog, body: CompletionRequest) -> Turn:
-    """The turn that a completion request asks for. Raises InvalidRequest and NotFound (model)."""
+async def plan_completion(services: Services, catalog: Catalog, body: CompletionRequest, id: str) -> Turn:
+    """The turn that a completion request asks for; `id` is the reply's.
+
+    Raises InvalidRequest and NotFound (model).
+    """
     adapter = catalog.adapter_of(body.model)
     able = await catalog.capabilities()
     prompts = _prompts(body)
@@ -28,8 +30,8 @@ async def plan_completion(catalog: Catalog, body: CompletionRequest) -> Turn:
         require(able.logprobs, "logprobs", "logprobs", able)
         sampling = replace(sampling, logprobs=body.logprobs)
     return Turn(
-        id=f"cmpl-{uuid4().hex}",
-        created=int(time.time()),
+        id=id,
+        created=int(services.identity.now()),
         model=body.model,
         fingerprint=fingerprint(catalog, adapter),
         jobs=tuple((prompt, varied(sampling, number)) for prompt in prompts for number in range(choices)),

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
+from uuid import uuid4
 
 from actors.messages import Citation, Prompt, Sampling, TextDelta
 from serve.metrics import Metrics
@@ -35,10 +36,14 @@ class Turn:
 def deltas(
     services: Services, metrics: Metrics, turn: Turn, interval_s: float = 0.0
 ) -> AsyncGenerator[tuple[int, TextDelta]]:
-    """The deltas of all choices as they come, each with its choice's number."""
+    """The deltas of all choices as they come, each with its choice's number.
+
+    The engine knows each by an id of our own: a client may send two requests that get the same reply id.
+    """
+    ours = uuid4().hex
     sources = [
         _watched(
-            services.generator.generate(f"{turn.id}-{number}", prompt, sampling, turn.adapter),
+            services.generator.generate(f"{ours}-{number}", prompt, sampling, turn.adapter),
             metrics,
             interval_s,
         )

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from actors.embedder import Embedder
 from actors.generator import Generator
+from actors.identity import Identity
 from actors.keeper import Keeper
 from actors.messages import Busy
 from actors.spawn import here
@@ -40,7 +41,9 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Callable[[
         settings=settings,
         generator=here(Generator, settings),
         embedder=here(Embedder, settings),
-        keeper=here(Keeper, settings.home / "documents", settings.documents),
+        keeper=here(
+            Keeper, settings.home / "documents", settings.documents, Identity(settings.serve.fixed_clock)
+        ),
     )
     drain = Drain(build_app(services), settings.serve.retry_after_s)
     with _signals(stop):

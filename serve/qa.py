@@ -1,11 +1,9 @@
 """One question, answered from the user's documents with quotes, or not at all. Knows no HTTP."""
 
-import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
-from uuid import uuid4
 
 from actors.memory.evidence import (
     Sentence,
@@ -149,8 +147,8 @@ async def word(
     content = "\n".join(["Text:", *texts, "", f"Question: {asked.question}", INSTRUCTION])
     sampling = Sampling(max_tokens=asked.max_tokens or ANSWER_TOKENS, temperature=0.0, seed=0)
     turn = Turn(
-        id=f"qa-{uuid4().hex}",
-        created=int(time.time()),
+        id="qa",
+        created=0,
         model=asked.model,
         fingerprint="",
         jobs=((ChatPrompt(messages=({"role": "user", "content": content},)), sampling),),

@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from actors.embedder import Embedder
 from actors.generator import Generator
+from actors.identity import Identity
 from actors.keeper import Keeper
 from configs.schema import Settings
 
@@ -20,6 +21,11 @@ class Services:
     generator: Generator
     embedder: Embedder
     keeper: Keeper
+
+    @property
+    def identity(self) -> Identity:
+        """Where ids and times come from."""
+        return Identity(self.settings.serve.fixed_clock)
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -1,10 +1,10 @@
 """The HTTP application: routes, and what stands around them. Knows not which server runs it."""
 
-import time
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from actors.identity import Identity
 from configs.schema import Settings
 from serve.auth import Auth
 from serve.bodies import BodyGuard
@@ -36,7 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
     install(app, settings.serve.retry_after_s)
     metrics = Metrics(served_name(settings))
     admission = Admission(settings.serve, metrics)
-    app.state.metrics, app.state.admission, app.state.started = metrics, admission, int(time.time())
+    app.state.metrics, app.state.admission = metrics, admission
+    app.state.started = int(Identity(settings.serve.fixed_clock).now())
     for module in (system, chat, completions, embeddings, models, ws, files, vector_stores, qa):
         app.include_router(module.router)
     app.add_middleware(BodyGuard, settings=settings.serve)

@@ -77,3 +77,9 @@ def checkpoint(connection: sqlite3.Connection) -> bool:
     """Move the write-ahead log into the database and empty it; False if a reader was in the way."""
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
+
+
+def next_number(connection: sqlite3.Connection, table: str) -> int:
+    """The number of a table's next row, where AUTOINCREMENT never gives one twice. Inside a transaction."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return 1 if row is None else int(row["seq"]) + 1

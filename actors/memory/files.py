@@ -1,14 +1,14 @@
 """Files and their passages as rows: added, replaced, deleted whole. Knows no search and no vector store."""
 
-import secrets
 import sqlite3
-import time
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
+from actors.identity import RANDOM, Identity
 from actors.memory import fulltext, outbox
+from actors.memory.database import next_number
 from actors.memory.vectors import Vectors
 from actors.messages import ChunkText, FileInfo, InvalidRequest, NotFound, ParsedDocument
 
@@ -71,6 +71,7 @@ def add(
     purpose: str,
     chunks: Sequence[ChunkText],
     vectors: Vectors,
+    identity: Identity = RANDOM,
 ) -> FileInfo:
     """See Keeper.add_file. Runs inside a write transaction."""
     check_filename(document.filename)
@@ -86,7 +87,7 @@ def add(
         record(connection, number, event_id, row["id"])
         return get(connection, user, row["id"])
     if row is None:
-        file_id, file = _insert(connection, number, document, purpose)
+        file_id, file = _insert(connection, number, document, purpose, identity)
     else:
         file_id, file = row["id"], row["number"]
         _clear(connection, number, file)
@@ -177,13 +178,13 @@ FROM files f
 
 
 def _insert(
-    connection: sqlite3.Connection, user: int, document: ParsedDocument, purpose: str
+    connection: sqlite3.Connection, user: int, document: ParsedDocument, purpose: str, identity: Identity
 ) -> tuple[str, int]:
-    file_id = f"file-{secrets.token_hex(12)}"
+    file_id = identity.stored("file-", next_number(connection, "files"))
     cursor = connection.execute(
         "INSERT INTO files (id, user, filename, media_type, purpose, sha256, bytes, characters, created_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (file_id, user, document.filename, *_described(document, purpose), time.time()),
+        (file_id, user, document.filename, *_described(document, purpose), identity.now()),
     )
     if not fulltext.exists(connection, user):
         fulltext.create(connection, user)

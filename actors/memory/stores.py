@@ -1,11 +1,11 @@
 """Vector stores as rows: named sets of a user's files. Knows no passage."""
 
 import json
-import secrets
 import sqlite3
-import time
 from collections.abc import Mapping, Sequence
 
+from actors.identity import RANDOM, Identity
+from actors.memory.database import next_number
 from actors.memory.files import Order, file_number, record, seen, user_number
 from actors.messages import NotFound, StoreInfo
 
@@ -17,16 +17,17 @@ def create(
     name: str,
     file_ids: Sequence[str],
     metadata: Mapping[str, str],
+    identity: Identity = RANDOM,
 ) -> StoreInfo:
     """See Keeper.create_store."""
     number = user_number(connection, user, create=True)
     before = seen(connection, number, event_id)
     if before is not None:
         return get(connection, user, before)
-    store_id = f"vs_{secrets.token_hex(12)}"
+    store_id = identity.stored("vs_", next_number(connection, "stores"))
     connection.execute(
         "INSERT INTO stores (id, user, name, metadata, created_at) VALUES (?, ?, ?, ?, ?)",
-        (store_id, number, name, json.dumps(dict(metadata)), time.time()),
+        (store_id, number, name, json.dumps(dict(metadata)), identity.now()),
     )
     for file_id in file_ids:
         attach(connection, user, store_id, file_id)

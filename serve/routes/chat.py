@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from actors.identity import reply_id
 from serve.auth import acting_user
 from serve.chat import plan_chat
 from serve.generation import Turn, deltas
@@ -22,7 +23,8 @@ async def create_chat_completion(
     """Answer a conversation, whole or as server-sent events."""
     state = request.app.state
     acting = acting_user(user, body.user, services.settings)
-    turn = await plan_chat(services, state.catalog, acting, body)
+    id = reply_id("chatcmpl-", acting, request.state.request_id, await request.body())
+    turn = await plan_chat(services, state.catalog, acting, body, id)
     headers = note_headers(turn)
     interval_s = services.settings.serve.stream_interval_ms / 1000 if body.stream else 0.0
     source = deltas(services, state.metrics, turn, interval_s)

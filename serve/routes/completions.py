@@ -3,10 +3,11 @@
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from actors.identity import reply_id
 from serve.completions import completion_chunks, completion_reply, echoes, plan_completion
 from serve.generation import deltas
 from serve.openapi import COMPLETION_RESPONSES
-from serve.services import ServicesDep
+from serve.services import ServicesDep, UserDep
 from serve.streams import GONE_STATUS, ClientGone, EventStream, primed, while_there
 from serve.wire import CompletionRequest
 
@@ -14,10 +15,13 @@ router = APIRouter(prefix="/v1", tags=["completions"])
 
 
 @router.post("/completions", response_model=None, responses=COMPLETION_RESPONSES)
-async def create_completion(body: CompletionRequest, request: Request, services: ServicesDep) -> Response:
+async def create_completion(
+    body: CompletionRequest, request: Request, services: ServicesDep, user: UserDep
+) -> Response:
     """Continue text, whole or as server-sent events."""
     state = request.app.state
-    turn = await plan_completion(state.catalog, body)
+    id = reply_id("cmpl-", user, request.state.request_id, await request.body())
+    turn = await plan_completion(services, state.catalog, body, id)
     before = echoes(turn, body)
     interval_s = services.settings.serve.stream_interval_ms / 1000 if body.stream else 0.0
     source = deltas(services, state.metrics, turn, interval_s)

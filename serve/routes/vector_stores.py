@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import uuid4
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import AfterValidator, Field
 
+from actors.identity import reply_id
 from actors.messages import FileInfo, InvalidRequest, NotFound, Passage, StoreInfo
 from serve.openapi import Reply
 from serve.routes.files import Deleted
@@ -266,14 +267,17 @@ async def detach_file(store_id: str, file_id: str, services: ServicesDep, user: 
 
 
 @router.post("/{store_id}/file_batches")
-async def attach_files(store_id: str, body: AttachFiles, services: ServicesDep, user: UserDep) -> FileBatch:
+async def attach_files(
+    store_id: str, body: AttachFiles, request: Request, services: ServicesDep, user: UserDep
+) -> FileBatch:
     """Put several files in a store: all of them, or none if one is not there."""
     store = await services.keeper.get_store(user, store_id)
     for file_id in body.file_ids:
         await services.keeper.get_file(user, file_id)
     for file_id in body.file_ids:
         await services.keeper.attach_file(user, store_id, file_id)
-    return _batch(f"vsfb_{uuid4().hex[:24]}", store, len(set(body.file_ids)))
+    id = reply_id("vsfb_", user, request.state.request_id, await request.body())
+    return _batch(id, store, len(set(body.file_ids)))
 
 
 @router.post("/{store_id}/search")

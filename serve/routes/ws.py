@@ -3,11 +3,13 @@
 import asyncio
 import json
 from contextlib import aclosing
+from itertools import count
 
 from fastapi import APIRouter
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from actors.identity import reply_id
 from actors.messages import PalError, TooLarge
 from serve.auth import acting_user
 from serve.bodies import check_json
@@ -53,11 +55,11 @@ async def _read(socket: WebSocket, inbox: asyncio.Queue[str]) -> None:
 
 async def _answer_all(socket: WebSocket, inbox: asyncio.Queue[str]) -> None:
     admission = socket.app.state.admission
-    while True:
+    for ordinal in count():
         text = await inbox.get()
         try:
             async with asyncio.timeout(admission.timeout_s) as limit, admission.slot():
-                await _answer(socket, text)
+                await _answer(socket, text, ordinal)
         except PalError as error:
             await socket.send_text(json.dumps(error_body(error)))
         except ValidationError as error:
@@ -70,7 +72,7 @@ async def _answer_all(socket: WebSocket, inbox: asyncio.Queue[str]) -> None:
             return
 
 
-async def _answer(socket: WebSocket, text: str) -> None:
+async def _answer(socket: WebSocket, text: str, ordinal: int) -> None:
     services = services_of(socket)
     state = socket.app.state
     raw = text.encode("utf-8", "replace")
@@ -78,9 +80,9 @@ async def _answer(socket: WebSocket, text: str) -> None:
         raise TooLarge("The message is larger than serve.max_body_mib allows.")
     await check_json(raw, services.settings.serve.max_json_depth)
     body = ChatRequest.model_validate_json(raw)
-    turn = await plan_chat(
-        services, state.catalog, acting_user(user_of(socket), body.user, services.settings), body
-    )
+    acting = acting_user(user_of(socket), body.user, services.settings)
+    id = reply_id("chatcmpl-", acting, socket.state.request_id, raw, ordinal)
+    turn = await plan_chat(services, state.catalog, acting, body, id)
     interval_s = services.settings.serve.stream_interval_ms / 1000
     source = await primed(deltas(services, state.metrics, turn, interval_s))
     async with aclosing(chat_chunks(turn, source)) as chunks:

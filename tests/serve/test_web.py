@@ -1,10 +1,11 @@
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from actors.messages import Health
-from configs.schema import EngineSettings, Settings
+from configs.schema import EngineSettings, ServeSettings, Settings
 from serve.catalog import served_name
 
 CHAT = "/v1/chat/completions"
@@ -21,6 +22,49 @@ async def test_models_are_listed_and_found_by_name(client: Any) -> None:
 def test_a_model_given_by_path_is_served_under_its_last_part() -> None:
     assert served_name(Settings(engine=EngineSettings(model="/models/small/"))) == "small"
     assert served_name(Settings(engine=EngineSettings(model="Org/Small"))) == "Org/Small"
+
+
+async def test_a_retry_under_the_same_request_id_gets_the_same_reply_id(
+    make_app: Any, make_client: Any
+) -> None:
+    keyed = Settings(api_keys=("ann:a", "bob:b"), engine=EngineSettings(kind="scripted"))
+
+    async def ids(key: str, request_id: str, **body: Any) -> tuple[str, str]:
+        headers = {"authorization": f"Bearer {key}", "x-request-id": request_id}
+        said = {"messages": [{"role": "user", "content": "[[tool:f {}]]"}], **body, "model": "smollm2-135m"}
+        tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+        whole = (await client.post(CHAT, headers=headers, json={**said, "tools": [tool]})).json()
+        return whole["id"], whole["choices"][0]["message"]["tool_calls"][0]["id"]
+
+    async with make_app(keyed) as app, make_client(app) as client:
+        first = await ids("a", "r1")
+        assert await ids("a", "r1") == first
+        others = [await ids("b", "r1"), await ids("a", "r2"), await ids("a", "r1", seed=1)]
+    assert len({one for pair in (first, *others) for one in pair}) == 8
+
+
+async def test_requests_of_one_id_at_once_do_not_disturb_each_other(client: Any, ask: Any) -> None:
+    headers = {"x-request-id": "same"}
+    bodies = [ask("[[text:a b c]][[delay:0.01]]"), ask("[[text:a b c]][[delay:0.01]]"), ask("[[text:d e]]")]
+    replies = await asyncio.gather(*(client.post(CHAT, json=body, headers=headers) for body in bodies))
+    texts = [reply.json()["choices"][0]["message"]["content"] for reply in replies]
+    assert texts == ["a b c", "a b c", "d e"]
+
+
+async def test_a_fixed_clock_makes_bodies_the_same_bytes(make_app: Any, make_client: Any, ask: Any) -> None:
+    fixed = Settings(engine=EngineSettings(kind="scripted"), serve=ServeSettings(fixed_clock=1700000000))
+    seen = []
+    for _ in range(2):
+        async with make_app(fixed) as app, make_client(app, headers={"x-request-id": "r"}) as client:
+            replies = [
+                await client.post(CHAT, json=ask("hello")),
+                await client.post(CHAT, json=ask("hello", stream=True)),
+                await client.post("/v1/completions", json={"model": "smollm2-135m", "prompt": "once"}),
+                await client.get("/v1/models"),
+            ]
+        assert all(b"1700000000" in reply.content for reply in replies)
+        seen.append([reply.content for reply in replies])
+    assert seen[0] == seen[1]
 
 
 async def test_readiness_tells_what_is_missing(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from actors.identity import Identity
 from actors.keeper import Keeper
 from actors.messages import InvalidRequest, Locked, NotFound, NotReady
 from configs.schema import DocumentSettings
@@ -49,6 +50,26 @@ async def test_store_events_write_once(keeper: Keeper) -> None:
     store = await keeper.create_store("u", "e", "s", [], {"a": "b"})
     assert await keeper.create_store("u", "e", "other", [], {}) == store
     assert await keeper.list_stores("u") == [store]
+
+
+async def test_with_a_fixed_clock_two_stores_give_the_same_ids_and_none_twice(
+    tmp_path: Path, adder: Any
+) -> None:
+    found = []
+    for directory in (tmp_path / "one", tmp_path / "two"):
+        keeper = Keeper(directory, EXACT, Identity(fixed_clock=1700000000.0))
+        await keeper.start()
+        add = adder(keeper)
+        first = await add("a.txt", "one", user="ann", event="e")
+        theirs = await add("a.txt", "one", user="bob", event="e")
+        store = await keeper.create_store("ann", "s", "s", [first.id], {})
+        await keeper.delete_file("ann", first.id)
+        again = await add("a.txt", "one", user="ann", event="f")
+        await keeper.close()
+        assert len({first.id, theirs.id, again.id}) == 3
+        found.append((first, theirs, again, store))
+    assert found[0] == found[1]
+    assert {one.created_at for one in found[0]} == {1700000000.0}
 
 
 async def test_users_see_nothing_of_each_other(keeper: Keeper, add: Any) -> None:
