@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from actors.messages import PalError
+
 Mode = Literal["ray", "local"]
 
 
@@ -35,12 +37,19 @@ def note_path(home: Path) -> Path:
 
 
 def read_note(home: Path) -> Running | None:
-    """The server that runs on this state directory, or None; a note of a dead process counts as none."""
+    """The server that runs on this state directory, or None; a note of a dead process counts as none.
+
+    Raises PalError if the state directory is no directory, or may not be read.
+    """
     try:
         content = json.loads(note_path(home).read_text(encoding="utf-8"))
         running = Running(**content)
     except (FileNotFoundError, json.JSONDecodeError, TypeError):
         return None
+    except (NotADirectoryError, PermissionError) as error:
+        raise PalError(
+            f"{error.filename}: {error.strerror}: set PAL_HOME to a directory that you may read and write"
+        ) from error
     return running if running.alive() else None
 
 

@@ -18,6 +18,7 @@ _MEANINGS: dict[int, tuple[int, str, str]] = {
     503: (503, "overloaded", "The server has no room or no replica for this request; try again soon."),
 }
 _BROKEN = (503, "not_ready", "The replica that worked on this request died; try again soon.")
+"""Status, code and words for a reply that the application did not end."""
 
 
 def middlewares() -> list[Middleware]:
@@ -44,8 +45,12 @@ class Edge:
             headers.append((PROXY_CONTROLS[0], b"0"))
         reply = _Reply(send)
         await self._app({**scope, "headers": headers}, receive, reply)
-        if scope["type"] == "http" and not reply.started:
+        if scope["type"] != "http":
+            return
+        if not reply.started:
             await reply.refuse(*_BROKEN, Headers(raw=headers).get("x-request-id"))
+        elif reply.is_stream and not reply.ended:
+            await reply.break_off()
 
 
 class _Reply:
@@ -54,6 +59,8 @@ class _Reply:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.started = False
+        self.ended = False
+        self.is_stream = False
         self._replaced = False
 
     async def __call__(self, message: Message) -> None:
@@ -69,13 +76,19 @@ class _Reply:
                 await self.refuse(*meaning, ids[0] if ids else None)
                 return
             headers["x-request-id"] = ids[0] if ids else ""
+            self.is_stream = headers.get("content-type", "").startswith("text/event-stream")
+        elif message["type"] == "http.response.body":
+            self.ended = not message.get("more_body", False)
         await self._send(message)
+
+    async def break_off(self) -> None:
+        """End a stream of events whose replica died with an error as its last event."""
+        event = b"data: " + _error(*_BROKEN) + b"\n\n"
+        await self._send({"type": "http.response.body", "body": event, "more_body": False})
 
     async def refuse(self, status: int, code: str, text: str, request_id: str | None) -> None:
         """Send OpenAI's error object."""
-        kind = "server_error" if status >= 500 else "rate_limit_error"
-        error: dict[str, Any] = {"message": text, "type": kind, "param": None, "code": code}
-        body = json.dumps({"error": error}, separators=(",", ":")).encode()
+        body = _error(status, code, text)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if status in (429, 503):
             headers.append((b"retry-after", RETRY_AFTER_S.encode()))
@@ -83,3 +96,9 @@ class _Reply:
             headers.append((b"x-request-id", request_id.encode("latin-1")))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})
+
+
+def _error(status: int, code: str, text: str) -> bytes:
+    kind = "server_error" if status >= 500 else "rate_limit_error"
+    error: dict[str, Any] = {"message": text, "type": kind, "param": None, "code": code}
+    return json.dumps({"error": error}, separators=(",", ":")).encode()

@@ -57,6 +57,14 @@ def error_event(error: PalError) -> bytes:
     return f"data: {json.dumps(error_body(error))}\n\n".encode()
 
 
+def internal_error(request_id: str) -> PalError:
+    """The error for a fault of the server's own, which says nothing of it but where to look."""
+    return PalError(
+        f"The server failed on this request; its log says why, under request id {request_id}.",
+        code="internal_error",
+    )
+
+
 def error_response(error: PalError, retry_after_s: int = 1) -> JSONResponse:
     """The reply for an error; 429 and 503 carry Retry-After."""
     headers = {"retry-after": str(retry_after_s)} if error.status in RETRY_STATUSES else {}
@@ -166,6 +174,4 @@ def _http_response(error: HTTPException) -> JSONResponse:
 
 async def _on_bug(request: Request, _: Exception) -> JSONResponse:
     found: str = getattr(request.state, "request_id", "")
-    message = f"The server failed on this request; its log says why, under request id {found}."
-    body = {"error": {"message": message, "type": "server_error", "param": None, "code": "internal_error"}}
-    return JSONResponse(body, 500, {"x-request-id": found})
+    return JSONResponse(error_body(internal_error(found)), 500, {"x-request-id": found})

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from actors.messages import PalError
-from serve.errors import error_event
+from serve.errors import error_event, internal_error
 
 T = TypeVar("T")
 DONE = b"data: [DONE]\n\n"
@@ -39,7 +39,8 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send everything, unless the client leaves first."""
-        sending = asyncio.create_task(self._send(send))
+        request_id = scope.get("state", {}).get("request_id", "")
+        sending = asyncio.create_task(self._send(send, request_id))
         leaving = asyncio.create_task(gone(receive))
         try:
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -51,7 +52,7 @@ class EventStream(Response):
         if ended:
             sending.result()
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, send: Send, request_id: str) -> None:
         headers = [(key, value) for key, value in self.raw_headers if key != b"content-length"]
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         async with aclosing(self._rest) as rest:
@@ -60,9 +61,12 @@ class EventStream(Response):
                     await _body(send, b"data: " + text.encode() + b"\n\n")
             except PalError as error:
                 await _body(send, error_event(error))
+            except Exception:
+                await _body(send, error_event(internal_error(request_id)), more=False)
+                raise
             else:
                 await _body(send, DONE)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await _body(send, b"", more=False)
 
 
 async def gone(receive: Receive) -> None:
@@ -139,5 +143,5 @@ async def _chained(first: T, rest: AsyncGenerator[T]) -> AsyncGenerator[T]:
             yield item
 
 
-async def _body(send: Send, data: bytes) -> None:
-    await send({"type": "http.response.body", "body": data, "more_body": True})
+async def _body(send: Send, data: bytes, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": more})

@@ -79,10 +79,7 @@ def available_gib() -> float:
 
 
 def model_directory(settings: Settings) -> Path:
-    """Where engine.model is: the path itself, or what the model store says. Raises NotReady, NotFound."""
-    path = Path(settings.engine.model).expanduser()
-    if path.is_dir():
-        return path.absolute()
+    """Where engine.model is, as the model store says. Raises NotReady, NotFound."""
     from actors.models.store import ModelStore
 
     return ModelStore(settings).resolve(settings.engine.model)

@@ -67,10 +67,11 @@ class ModelStore:
         self._registry = load_registry(settings.models)
 
     def resolve(self, alias_or_path: str) -> Path:
-        """The directory of a model's files; a path to a directory is taken as it is. Checks sizes only.
+        """The directory of a model's files. Checks sizes only.
 
-        The built-in embedder has no files; its path need not exist. Raises NotFound for an unknown name,
-        NotReady for a model that is not pulled or lacks files.
+        An alias wins over a directory of that name here; what has a slash in it, or begins with a dot or a
+        tilde, is never an alias. The built-in embedder has no files; its path need not exist. Raises NotFound
+        for an unknown name, NotReady for a model that is not pulled or lacks files.
         """
         if alias_or_path not in self._registry.entries:
             path = Path(alias_or_path).expanduser()

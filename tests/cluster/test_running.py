@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.messages import PalError
 from cluster.running import Running, local_url, note_path, read_note, remove_note, this_process, write_note
 
 
@@ -35,6 +36,13 @@ def test_a_dead_process_is_not_running(tmp_path: Path, ours: Running) -> None:
 def test_a_reused_pid_is_not_running(tmp_path: Path, ours: Running) -> None:
     write_note(tmp_path, replace(ours, started_at=ours.started_at - 100))
     assert read_note(tmp_path) is None
+
+
+def test_a_home_that_is_a_file_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.touch()
+    with pytest.raises(PalError, match="PAL_HOME"):
+        read_note(home)
 
 
 def test_another_process_note_stays(tmp_path: Path, ours: Running) -> None:

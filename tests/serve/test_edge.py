@@ -1,3 +1,5 @@
+import json
+
 import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -55,6 +57,17 @@ async def test_a_reply_that_never_began_becomes_an_error_object() -> None:
     reply = await get(silent, **{"x-request-id": "mine"})
     assert reply.status_code == 503
     assert reply.headers["x-request-id"] == "mine"
+
+
+async def test_a_stream_that_breaks_off_ends_with_an_error_event() -> None:
+    async def dies(scope: Scope, receive: Receive, send: Send) -> None:
+        kind = (b"content-type", b"text/event-stream; charset=utf-8")
+        await send({"type": "http.response.start", "status": 200, "headers": [*BOTH, kind]})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+
+    first, last, rest = (await get(dies)).text.split("\n\n")
+    assert (first, rest) == ("data: 1", "")
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "not_ready"
 
 
 async def test_the_proxys_controls_are_taken_from_clients() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from serve.streams import ClientGone, merged, primed, while_there
+from serve.streams import ClientGone, EventStream, merged, primed, while_there
 
 LONG = "[[text:word ]][[tokens:100000]][[delay:0.01]]"
 
@@ -115,3 +115,17 @@ async def test_an_interval_joins_tokens_but_not_the_first(make_app: Any, make_cl
     chunks = [json.loads(line[6:]) for line in reply.text.split("\n\n") if line and "[DONE]" not in line]
     texts = [chunk["choices"][0]["delta"].get("content") for chunk in chunks]
     assert texts == ["", "a", " b c d", None]
+
+
+async def test_a_fault_of_the_servers_own_ends_the_stream_with_an_error_event() -> None:
+    async def broken() -> AsyncGenerator[str]:
+        yield "1"
+        raise ValueError("a secret of the inside")
+
+    app = EventStream(broken())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        first, last, rest = (await client.get("/")).text.split("\n\n")
+    assert (first, rest) == ("data: 1", "")
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "internal_error"
+    assert "secret" not in last

@@ -76,6 +76,16 @@ def test_a_path_is_a_model(tmp_path: Path) -> None:
     assert model_directory(settings(model=str(tmp_path))) == tmp_path
 
 
+def test_an_alias_wins_over_a_directory_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("smollm2-135m", "of-mine"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(NotReady, match="pal models pull"):
+        model_directory(settings(model="smollm2-135m"))
+    assert model_directory(settings(model="./smollm2-135m")) == tmp_path / "smollm2-135m"
+    assert model_directory(settings(model="of-mine")) == tmp_path / "of-mine"
+
+
 def test_an_unknown_model_is_not_found() -> None:
     with pytest.raises((NotFound, NotReady)):
         model_directory(settings(model="no-such-model"))
