@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.engines.adapter import check_adapter
 from actors.engines.grammar import strict_schema
+from actors.engines.leash import leashed
 from actors.messages import (
     Capabilities,
     EngineFailed,
@@ -240,7 +241,8 @@ def _start(settings: EngineSettings, path: Path) -> Any:
     devices = 1 if cpu else current_platform.device_count()
     arguments = engine_arguments(settings, path, cpu=cpu, devices=devices)
     try:
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+        with leashed():
+            return AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
     except (ValueError, RuntimeError) as error:
         raise NotReady(f"vLLM cannot serve {path.name}: {error}") from error
 
