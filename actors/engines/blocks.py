@@ -1,13 +1,18 @@
 """A pool of key-value blocks: which are held, which hold a known beginning. Knows no sequence, no torch."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
+from typing import NamedTuple
 
 from actors.messages import Run
 
 RESERVE = 8
 """One part in so many of the pool is kept free of cached blocks, so that new sequences find neighbours."""
+TOKEN_BYTES = 8
+LOOKED_AT = 512
+"""Gaps among which a place is chosen, those that changed last: a bound on the time it takes."""
 
 
 class Blocks:
@@ -30,6 +35,7 @@ class Blocks:
         self._idle: dict[int, int] = {}
         self._released = 0
         self._cached: dict[bytes, int] = {}
+        self._keys: dict[int, bytes] = {}
         self._contents: dict[int, _Content] = {}
 
     @property
@@ -44,7 +50,7 @@ class Blocks:
     # --- taking and releasing ---
 
     def take(self, wanted: int, after: int | None = None, room: int = 0) -> list[int] | None:
-        """Hold `wanted` free blocks: next to `after` if possible, else where `room` more may follow.
+        """Hold `wanted` free blocks: next to `after`, a held one, or else where `room` more may follow.
 
         Returns None, and takes nothing, if there are not so many.
         """
@@ -77,7 +83,7 @@ class Blocks:
             block = after + 1 + len(taken)
             if self._is_old(block):
                 self._drop(block)
-            fresh = self._gaps.cut(block, wanted - len(taken))
+            fresh = self._gaps.cut(block, block, wanted - len(taken))
             if not fresh:
                 break
             taken += fresh
@@ -97,7 +103,7 @@ class Blocks:
         Behind a block in use only the farther half counts, because its sequence may grow there.
         """
         best, best_rank, best_claimed = (0, 0), (2, 0), False
-        for start, end in self._gaps.items():
+        for start, end in islice(self._gaps.latest(), LOOKED_AT):
             claimed = start > 0 and self._holders[start - 1] > 0
             space = (end - start + 1) // 2 if claimed else end - start
             rank = (0, space) if space >= wanted + room else (1, -space)
@@ -105,9 +111,8 @@ class Blocks:
                 best, best_rank, best_claimed = (start, end), rank, claimed
         start, end = best
         number = min(wanted, end - start)
-        if best_claimed:
-            start = end - number - min(room, (end - start - number) // 2)
-        return self._gaps.cut(start, number)
+        ahead = min(room, (end - start - number) // 2)
+        return self._gaps.cut(start, end - number - ahead if best_claimed else start, number)
 
     # --- the prefix cache ---
 
@@ -128,11 +133,13 @@ class Blocks:
 
         `parent` is the key of the block before, or `root(salt)`.
         """
-        content = _Content(salt, parent, tuple(tokens))
-        if content.key not in self._cached and block not in self._contents:
-            self._cached[content.key] = block
+        content = _Content(salt, parent, _packed(tokens))
+        key = _digest(parent, content.tokens)
+        if key not in self._cached and block not in self._contents:
+            self._cached[key] = block
+            self._keys[block] = key
             self._contents[block] = content
-        return content.key
+        return key
 
     def forget(self, salt: str) -> None:
         """Drop what is cached under a salt."""
@@ -141,14 +148,17 @@ class Blocks:
 
     def _find(self, salt: str, tokens: Sequence[int]) -> tuple[list[int], bytes]:
         blocks: list[int] = []
+        packed = _packed(tokens)
+        width = self.size * TOKEN_BYTES
         key = root(salt)
-        for start in range(0, len(tokens) - self.size + 1, self.size):
-            content = _Content(salt, key, tuple(tokens[start : start + self.size]))
-            block = self._cached.get(content.key)
-            if block is None or not self._contents[block].equals(content):
+        for start in range(0, len(packed) - width + 1, width):
+            content = _Content(salt, key, packed[start : start + width])
+            next_key = _digest(key, content.tokens)
+            block = self._cached.get(next_key)
+            if block is None or self._contents[block] != content:
                 break
             blocks.append(block)
-            key = content.key
+            key = next_key
         return blocks, key
 
     def _evict(self, number: int) -> None:
@@ -158,24 +168,17 @@ class Blocks:
 
     def _drop(self, block: int) -> None:
         """Forget what a block holds; if nobody holds it, it is free."""
-        del self._cached[self._contents.pop(block).key]
+        del self._contents[block], self._cached[self._keys.pop(block)]
         if self._idle.pop(block, None) is not None:
             self._gaps.add(block)
 
 
-class _Content:
+class _Content(NamedTuple):
     """What a cached block holds: its tokens, and the key of all before them."""
 
-    __slots__ = ("key", "parent", "salt", "tokens")
-
-    def __init__(self, salt: str, parent: bytes, tokens: tuple[int, ...]) -> None:
-        self.salt = salt
-        self.parent = parent
-        self.tokens = tokens
-        self.key = blake2b(parent + array("q", tokens).tobytes(), digest_size=32).digest()
-
-    def equals(self, other: "_Content") -> bool:
-        return (self.salt, self.parent, self.tokens) == (other.salt, other.parent, other.tokens)
+    salt: str
+    parent: bytes
+    tokens: bytes
 
 
 class _Gaps:
@@ -186,9 +189,9 @@ class _Gaps:
         self._end_of = {0: count} if count else {}
         self._start_of = {count: 0} if count else {}
 
-    def items(self) -> Iterable[tuple[int, int]]:
-        """Start and end of each gap."""
-        return self._end_of.items()
+    def latest(self) -> Iterator[tuple[int, int]]:
+        """Start and end of each gap, those that changed last first."""
+        return reversed(self._end_of.items())
 
     def add(self, block: int) -> None:
         """A block that was not free now is."""
@@ -198,31 +201,32 @@ class _Gaps:
         self._start_of[end] = start
         self.count += 1
 
-    def cut(self, first: int, number: int) -> list[int]:
-        """Take up to `number` blocks from `first` on: as many as are free there."""
-        start, end = self._around(first)
+    def cut(self, gap: int, first: int, number: int) -> list[int]:
+        """Take up to `number` blocks from `first` on out of the gap that starts at `gap`, if one does."""
+        end = self._end_of.get(gap, first)
         until = min(first + number, end)
         if until <= first:
             return []
-        del self._end_of[start], self._start_of[end]
-        for left, right in ((start, first), (until, end)):
+        del self._end_of[gap], self._start_of[end]
+        for left, right in ((gap, first), (until, end)):
             if left < right:
                 self._end_of[left] = right
                 self._start_of[right] = left
         self.count -= until - first
         return list(range(first, until))
 
-    def _around(self, block: int) -> tuple[int, int]:
-        if block in self._end_of:
-            return block, self._end_of[block]
-        return next(
-            ((start, end) for start, end in self._end_of.items() if start < block < end), (block, block)
-        )
-
 
 def root(salt: str) -> bytes:
     """The key before the first block of a sequence. Sequences of different salts share nothing."""
     return blake2b(salt.encode(), digest_size=32).digest()
+
+
+def _packed(tokens: Sequence[int]) -> bytes:
+    return array("q", tokens).tobytes()
+
+
+def _digest(parent: bytes, tokens: bytes) -> bytes:
+    return blake2b(parent + tokens, digest_size=32).digest()
 
 
 def grow(runs: list[Run], blocks: Iterable[int], size: int) -> None:
