@@ -89,6 +89,8 @@ class ServeSettings(Section):
     """Most messages accepted in one chat request."""
     default_max_tokens: int = Field(default=512, ge=1)
     """Answer length when the client names none."""
+    default_temperature: float = Field(default=1.0, ge=0, le=2)
+    """Sampling temperature when the client names none: 1 as OpenAI's; a small model strays less at 0.2."""
     stream_interval_ms: float = Field(default=0, ge=0)
     """Least time between two chunks of one stream; 0 sends every token as it comes."""
     generator_placement: Literal["replica", "actor"] = "replica"

@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.messages import Capabilities, ChatPrompt, InvalidRequest, Sampling, TooLarge
 from actors.models.toolcall import forced_schema
+from configs.schema import ServeSettings
 from serve.catalog import Catalog
 from serve.generation import Turn, varied
 from serve.retrieval import cited, passages_for, with_passages
@@ -29,7 +30,7 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
     able = await catalog.capabilities()
     choice = _choice_of(body)
     tools = tuple(tool.model_dump(exclude_none=True) for tool in body.tools or ())
-    sampling = _chat_sampling(body, able, tools, choice)
+    sampling = _chat_sampling(body, services.settings.serve, able, tools, choice)
     passages = await passages_for(services, user, body)
     messages = with_passages(_plain_messages(body.messages), passages)
     prompt = ChatPrompt(messages=messages, tools=tools, tool_choice=choice)
@@ -68,9 +69,13 @@ def _choice_of(body: ChatRequest) -> str:
 
 
 def _chat_sampling(
-    body: ChatRequest, able: Capabilities, tools: Sequence[dict[str, Any]], choice: str
+    body: ChatRequest,
+    defaults: ServeSettings,
+    able: Capabilities,
+    tools: Sequence[dict[str, Any]],
+    choice: str,
 ) -> Sampling:
-    sampling = sampling_of(body)
+    sampling = sampling_of(body, defaults)
     if body.logprobs:
         require(able.logprobs, "logprobs", "logprobs", able)
         sampling = replace(sampling, logprobs=body.top_logprobs or 0)

@@ -25,7 +25,7 @@ async def plan_completion(services: Services, catalog: Catalog, body: Completion
     prompts = _prompts(body)
     choices = body.n or 1
     _check(body, prompts, choices)
-    sampling = sampling_of(body)
+    sampling = sampling_of(body, services.settings.serve)
     if body.logprobs is not None:
         require(able.logprobs, "logprobs", "logprobs", able)
         sampling = replace(sampling, logprobs=body.logprobs)

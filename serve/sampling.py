@@ -1,16 +1,17 @@
 """What chat and plain completions share: sampling, and what an engine must be able to do."""
 
 from actors.messages import Capabilities, InvalidRequest, Sampling
+from configs.schema import ServeSettings
 from serve.catalog import Catalog
 from serve.wire import SamplingBody
 
 
-def sampling_of(body: SamplingBody) -> Sampling:
+def sampling_of(body: SamplingBody, defaults: ServeSettings) -> Sampling:
     """What chat and plain completions share."""
     stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
     return Sampling(
         max_tokens=body.max_tokens,
-        temperature=1.0 if body.temperature is None else body.temperature,
+        temperature=defaults.default_temperature if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
         top_k=max(body.top_k or 0, 0),
         seed=body.seed,
