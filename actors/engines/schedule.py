@@ -18,6 +18,9 @@ from actors.messages import (
     TokenLogprob,
 )
 
+PATIENCE = 8
+"""Plans after which a request that found no room is compared with the prefix cache again."""
+
 
 @dataclass(eq=False, slots=True)
 class Request:
@@ -168,7 +171,7 @@ class Schedule:
         self._prefix_cache = prefix_cache and policy is None
         self._turn = 0
         self._flying: list[Plan] = []
-        self._turned_away: tuple[Request, int] | None = None
+        self._turned_away: tuple[Request | None, int] = (None, 0)
         self.running: list[Request] = []
         self.waiting: deque[Request] = deque()
 
@@ -312,9 +315,9 @@ class Schedule:
             return True
         if not self._prefix_cache or request.scoring or spare <= 0:
             return False
-        if self._turned_away and self._turned_away[0] is request and spare <= self._turned_away[1]:
+        if self._turned_away[0] is request and self._turn < self._turned_away[1] + PATIENCE:
             return False
-        self._turned_away = (request, spare)
+        self._turned_away = (request, self._turn)
         return needed - self._blocks.shared(request.salt, request.tokens[:-1]) <= spare
 
     def _preempt(self, request: Request, draft: Draft) -> None:

@@ -1,3 +1,4 @@
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -202,3 +203,4 @@ class BlocksMachine(RuleBasedStateMachine):
 
 
 TestBlocksMachine = BlocksMachine.TestCase
+TestBlocksMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

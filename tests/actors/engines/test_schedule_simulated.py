@@ -1,0 +1,282 @@
+"""The schedule against a simulated shard whose keys and values tell what they were computed from."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actors.engines.blocks import Blocks
+from actors.engines.schedule import KvPolicy, Plan, Request, Schedule, finish_of
+from actors.messages import ContextLengthExceeded, Piece, Run, Sampling, TokenLogprob
+
+SIZE = 4
+VOCABULARY = 50
+END = 7
+TEXT = Random(0).choices(range(VOCABULARY), k=60)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is kept of a token: its value depends on all that it attended to."""
+
+    token: int
+    index: int
+    adapter: str | None
+    position: int
+    value: int
+
+
+def value_of(token: int, adapter: str | None, version: int, attended: list[int]) -> int:
+    return hash((token, adapter, version if adapter else 0, tuple(attended)))
+
+
+def kept_before(index: int, policy: KvPolicy | None) -> list[int]:
+    """Which tokens the one at `index` attends to."""
+    if policy is None:
+        return list(range(index))
+    sinks, window = -(-policy.sinks // SIZE) * SIZE, policy.window // SIZE * SIZE
+    lot = -(-window // SIZE // 8) * SIZE
+    lots = max(0, (index - window) // lot + 1) if index >= window else 0
+    return [*range(min(sinks, index)), *range(sinks + lots * lot, index)]
+
+
+@dataclass
+class Ask:
+    """A request to be made: `shared` tokens of a common text, then its own."""
+
+    shared: int
+    own: list[int]
+    max_tokens: int
+    seed: int
+    adapter: str | None = None
+    scoring: bool = False
+    greedy: bool = False
+    version: int = 0
+
+    def request(self) -> Request:
+        sampling = Sampling(
+            max_tokens=self.max_tokens, seed=self.seed, temperature=0 if self.greedy else 1, logit_bias={}
+        )
+        return Request([*TEXT[: self.shared], *self.own], sampling, self.adapter, self.scoring)
+
+    def alone(self, policy: KvPolicy | None) -> tuple[list[int], list[int]]:
+        """The tokens and the scores as one sequence by itself gives them."""
+        one, values = self.request(), []
+        while True:
+            index = len(values)
+            attended = [values[i] for i in kept_before(index, policy)]
+            values.append(value_of(one.tokens[index], self.adapter, self.version, attended))
+            if index + 1 < len(one.tokens):
+                continue
+            if self.scoring:
+                return one.tokens, values[:-1]
+            if extend(one, values[-1]):
+                return one.tokens, []
+
+
+def extend(one: Request, value: int) -> bool:
+    """Pick the next token; whether it was the last."""
+    drawn = one.random.randrange(1000) if one.sampling.temperature else 0
+    token = (value + drawn) % VOCABULARY
+    finish = finish_of(one, token, (END,))
+    if finish != "stop":
+        one.tokens.append(token)
+    return finish is not None
+
+
+def places(runs: tuple[Run, ...]) -> list[int]:
+    return [place for first, length in runs for place in range(first, first + length)]
+
+
+@dataclass
+class Simulation:
+    """An engine with a shard that keeps entries by place; steps are computed when they land, in order."""
+
+    schedule: Schedule
+    pool: Blocks
+    policy: KvPolicy | None
+    lanes: int
+    step_tokens: int
+    version: int = 0
+    kept: dict[int, Entry] = field(default_factory=dict)
+    flights: deque[Plan] = field(default_factory=deque)
+    asked: dict[Request, Ask] = field(default_factory=dict)
+    done: set[Request] = field(default_factory=set)
+
+    def add(self, ask: Ask) -> None:
+        one = ask.request()
+        ask.version = self.version
+        try:
+            self.schedule.add(one)
+        except ContextLengthExceeded:
+            assert self.policy or one.longest > self.pool.count * SIZE
+        else:
+            self.asked[one] = ask
+
+    def fly(self) -> None:
+        if len(self.flights) == self.lanes:
+            return
+        plan = self.schedule.plan()
+        self.check_blocks()
+        if plan is None:
+            assert self.flights or not (self.schedule.running or self.schedule.waiting)
+            return
+        self.check_plan(plan)
+        self.flights.append(plan)
+
+    def check_blocks(self) -> None:
+        held = [block for one in self.schedule.running for block in one.blocks]
+        assert [self.pool.holders(block) for block in range(self.pool.count)] == [
+            held.count(block) for block in range(self.pool.count)
+        ]
+        assert not any(one.blocks for one in self.schedule.waiting)
+
+    def check_plan(self, plan: Plan) -> None:
+        prompts = 0
+        for stretch, piece in zip(plan.stretches, plan.pieces, strict=True):
+            one = stretch.request
+            assert one in self.schedule.running
+            assert list(piece.tokens) == one.tokens[stretch.start : stretch.end]
+            assert piece.start + len(piece.tokens) == len(places(piece.runs))
+            assert all(a[0] + a[1] != b[0] for a, b in zip(piece.runs, piece.runs[1:], strict=False))
+            if self.policy:
+                assert len(places(piece.runs)) <= self.policy.window
+            prompts += len(piece.tokens) if stretch.end < one.prompt_length else 0
+        assert prompts <= self.step_tokens
+        adapters = [piece.adapter or "" for piece in plan.pieces]
+        assert adapters == sorted(adapters)
+        writes = [place for one in plan.pieces for place in places(one.runs)[one.start :]]
+        assert len(set(writes)) == len(writes)
+        for piece in plan.pieces:
+            own = places(piece.runs)
+            assert not set(own[: piece.start]) & set(writes)
+
+    def land(self) -> None:
+        if not self.flights:
+            return
+        plan = self.flights.popleft()
+        for shift in plan.shifts:
+            for place in places(shift.runs):
+                old = self.kept[place]
+                self.kept[place] = Entry(
+                    old.token, old.index, old.adapter, old.position - shift.by, old.value
+                )
+        values = [
+            self.compute(stretch.start, piece)
+            for stretch, piece in zip(plan.stretches, plan.pieces, strict=True)
+        ]
+        for stretch in self.schedule.land(plan):
+            one, came = stretch.request, values[stretch.place]
+            if one.scoring:
+                targets = plan.pieces[stretch.place].targets
+                one.scores += [TokenLogprob(*pair) for pair in zip(targets, came, strict=False)]
+                if stretch.end == len(one.tokens):
+                    self.finish(one)
+            elif stretch.is_last and extend(one, came[-1]):
+                self.finish(one)
+
+    def compute(self, start: int, piece: Piece) -> list[int]:
+        """Check that what the piece attends to is what its sequence says, and add its tokens to it."""
+        where = places(piece.runs)
+        attended = [self.kept[place] for place in where[: piece.start]]
+        assert [one.index for one in attended] == kept_before(start, self.policy)[: len(attended)]
+        assert [one.position for one in attended] == list(range(piece.start))
+        assert all(one.adapter == piece.adapter for one in attended)
+        values = [one.value for one in attended]
+        for token in piece.tokens:
+            position = len(values)
+            values.append(value_of(token, piece.adapter, self.version, values))
+            index = start + position - piece.start
+            self.kept[where[position]] = Entry(token, index, piece.adapter, position, values[-1])
+        return values[piece.start :]
+
+    def finish(self, one: Request) -> None:
+        self.schedule.remove(one)
+        self.done.add(one)
+        tokens, scores = self.asked[one].alone(self.policy)
+        assert one.tokens == tokens
+        assert [score.logprob for score in one.scores] == scores
+
+    def cancel(self, which: int) -> None:
+        left = [one for one in self.asked if one not in self.done]
+        if left:
+            left[which % len(left)].cancelled = True
+
+    def lose(self) -> None:
+        self.kept.clear()
+        self.flights.clear()
+        self.schedule.reset()
+
+    def reload(self) -> None:
+        """A new version of adapter a, once nobody uses the old one."""
+        if not self.schedule.users_of("a"):
+            self.schedule.forget("a")
+            self.version += 1
+
+    def finish_all(self) -> None:
+        """Go on to the end, within as many steps as it takes if the first request always gets on."""
+        longest = sum(one.longest + 1 for one in self.asked)
+        for _ in range(50 + longest * 8):
+            self.fly()
+            if len(self.flights) == self.lanes or not self.schedule_moves():
+                self.land()
+            if not self.flights and not self.schedule.running and not self.schedule.waiting:
+                break
+        assert {one for one in self.asked if not one.cancelled} <= self.done
+        self.fly()
+        assert self.pool.free == self.pool.count
+
+    def schedule_moves(self) -> bool:
+        return any(one.ready for one in self.schedule.running)
+
+
+asks = st.builds(
+    Ask,
+    shared=st.integers(1, 40),
+    own=st.lists(st.integers(0, VOCABULARY - 1), max_size=12),
+    max_tokens=st.integers(1, 30),
+    seed=st.integers(0, 9),
+    adapter=st.sampled_from([None, None, "a", "b"]),
+    scoring=st.sampled_from([False, False, False, True]),
+    greedy=st.booleans(),
+)
+events = st.lists(
+    st.one_of(
+        asks,
+        st.sampled_from(["fly", "land", "fly", "land", "fly", "land", "lose", "reload"]),
+        st.integers(0, 9),
+    ),
+    max_size=60,
+)
+policies = st.none() | st.builds(KvPolicy, window=st.integers(24, 40), sinks=st.integers(0, 8))
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    blocks=st.integers(10, 30),
+    sequences=st.integers(1, 6),
+    step_tokens=st.integers(4, 40),
+    lanes=st.integers(1, 3),
+    policy=policies,
+    events=events,
+)
+def test_everyone_gets_the_tokens_it_would_get_alone(
+    blocks: int,
+    sequences: int,
+    step_tokens: int,
+    lanes: int,
+    policy: KvPolicy | None,
+    events: list[Ask | str | int],
+) -> None:
+    pool = Blocks(blocks, SIZE)
+    one = Simulation(Schedule(pool, sequences, step_tokens, lanes, policy), pool, policy, lanes, step_tokens)
+    for event in events:
+        if isinstance(event, Ask):
+            one.add(event)
+        elif isinstance(event, int):
+            one.cancel(event)
+        else:
+            {"fly": one.fly, "land": one.land, "lose": one.lose, "reload": one.reload}[event]()
+    one.finish_all()
