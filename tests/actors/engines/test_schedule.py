@@ -20,13 +20,17 @@ def planned(plan: Plan | None) -> list[tuple[Request, int, int]]:
     return [(one.request, one.start, one.end) for one in plan.stretches]
 
 
-def step(one: Schedule) -> list[tuple[Request, int, int]]:
-    """Plan, land and answer with token 0."""
-    plan = one.plan()
+def answer(one: Schedule, plan: Plan | None) -> None:
+    """Land a plan; the next token is always 0."""
     assert plan is not None
     for stretch in one.land(plan):
         if stretch.is_last:
             stretch.request.tokens.append(0)
+
+
+def step(one: Schedule) -> list[tuple[Request, int, int]]:
+    plan = one.plan()
+    answer(one, plan)
     return planned(plan)
 
 
@@ -95,6 +99,23 @@ def test_the_last_to_come_gives_its_blocks_up_and_begins_again_first() -> None:
     assert (some.running, list(some.waiting)) == (asked[:2], asked[2:])
     assert asked[2].blocks == []
     assert asked[2].planned == 0
+
+
+def test_who_gives_its_blocks_up_leaves_the_plan_it_was_in() -> None:
+    some = schedule(blocks=6, lanes=2, prefix_cache=False)
+    first, second, third = request(6), request(4), request(4)
+    for one in (first, second, third):
+        some.add(one)
+    step(some)
+    plans = [some.plan(), some.plan()]
+    assert [len(planned(plan)) for plan in plans] == [2, 1]
+    answer(some, plans[0])
+    plans.append(some.plan())
+    for plan in plans[1:]:
+        answer(some, plan)
+    assert third.turn < first.turn
+    assert planned(some.plan()) == [(first, 8, 9), (second, 6, 7)]
+    assert list(some.waiting) == [third]
 
 
 # --- what is computed ---
