@@ -32,6 +32,8 @@ class EngineSettings(Section):
     """Where the torch engine computes: auto prefers mps, then cuda, then cpu."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Weights' number format: auto is bfloat16, float16 on mps, float32 on a CPU that lacks bfloat16."""
+    quantize: Literal["none", "int8", "int4"] | None = None
+    """Keep the layers' weights in 8 or 4 bits (torch engine); unset: as the model's registry entry says."""
     shards: int = Field(default=1, ge=1)
     """Parts that share the model's layers (torch engine): Ray actors, or all in this process without Ray."""
     step_tokens: int = Field(default=512, ge=16)

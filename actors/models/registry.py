@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from actors.messages import InvalidRequest, NotFound
-from configs.schema import ModelSettings
+from configs.schema import ModelSettings, Settings
 
 SHIPPED = Path(__file__).parents[2] / "configs" / "models.yaml"
 ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -82,6 +82,8 @@ class ModelEntry(Entry):
     context: int = Field(ge=1)
     """Longest input and output together, in tokens."""
     parameters: int = Field(ge=0)
+    quantize: Literal["none", "int8", "int4"] = "none"
+    """Bits that the torch engine keeps the layers' weights in, where `engine.quantize` is unset."""
     about: str
     """One sentence."""
 
@@ -115,6 +117,14 @@ def load_registry(settings: ModelSettings) -> Registry:
     if settings.registry is not None:
         entries |= read_registry(settings.registry.expanduser())
     return Registry(tuple(entries.values()))
+
+
+def quantize_of(settings: Settings) -> Literal["none", "int8", "int4"]:
+    """What `engine.quantize` says; unset, the registry's entry of `engine.model`; none for a directory."""
+    if settings.engine.quantize is not None:
+        return settings.engine.quantize
+    entry = load_registry(settings.models).entries.get(settings.engine.model)
+    return entry.quantize if entry else "none"
 
 
 @cache

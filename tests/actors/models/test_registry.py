@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from actors.messages import InvalidRequest, NotFound
-from actors.models.registry import SHIPPED, load_registry, read_registry
-from configs.schema import ModelSettings, Settings
+from actors.models.registry import SHIPPED, load_registry, quantize_of, read_registry
+from configs.schema import EngineSettings, ModelSettings, Settings
 
 ENTRY = """
 mine:
@@ -91,3 +91,20 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_alias_gets_a_hint(name: str, hint: str) -> None:
     with pytest.raises(NotFound, match=hint):
         load_registry(ModelSettings()).get(name)
+
+
+def test_the_setting_wins_over_the_entry_and_a_directory_has_none(tmp_path: Path) -> None:
+    models = ModelSettings(registry=_read(tmp_path, ENTRY + "  quantize: int8\n"))
+    chosen = {
+        (model, setting): quantize_of(
+            Settings(models=models, engine=EngineSettings(model=model, quantize=setting))
+        )
+        for model in ("mine", "smollm2-135m", str(tmp_path))
+        for setting in (None, "none", "int4")
+    }
+    assert {model: bits for (model, setting), bits in chosen.items() if setting is None} == {
+        "mine": "int8",
+        "smollm2-135m": "none",
+        str(tmp_path): "none",
+    }
+    assert all(bits == setting for (_, setting), bits in chosen.items() if setting)
