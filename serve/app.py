@@ -87,7 +87,10 @@ def deployed(settings: Settings) -> Iterator[None]:
                 time.sleep(0.05)
             _run(settings, keeper, generator)
             proxy.result()
-        yield
+        try:
+            yield
+        finally:
+            _drain(settings)
     finally:
         ray_serve.shutdown()
         for handle in (generator, keeper):
@@ -111,6 +114,14 @@ def _run(settings: Settings, keeper: Keeper, generator: Generator | None) -> Non
         ray_serve.run(api.bind(settings, keeper, generator), name=NAME, logging_config=_logging())
     except RuntimeError as error:
         raise NotReady(_why(error)) from error
+
+
+def _drain(settings: Settings) -> None:
+    """Let running answers end and turn new requests away: a shutdown alone kills the proxy under them."""
+    ray_serve.delete(NAME, _blocking=False)
+    deadline = time.monotonic() + settings.serve.drain_s + GRACE_S
+    while NAME in ray_serve.status().applications and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _why(error: RuntimeError) -> str:

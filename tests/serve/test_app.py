@@ -100,6 +100,18 @@ async def _running(client: httpx.AsyncClient) -> int:
     return int(sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:num_requests_running")))
 
 
+async def test_a_replica_that_dies_under_a_stream_ends_it_with_an_error_event(
+    client: httpx.AsyncClient,
+) -> None:
+    async with client.stream("POST", "/v1/chat/completions", json={**SLOW, "stream": True}) as reply:
+        lines = reply.aiter_lines()
+        await anext(lines)
+        os.kill(_replica().pid, signal.SIGKILL)
+        rest = [line async for line in lines if line]
+    assert json.loads(rest[-1].removeprefix("data: "))["error"]["code"] == "not_ready"
+    await _ready(client)
+
+
 async def test_documents_outlive_a_killed_replica(client: httpx.AsyncClient) -> None:
     form = {"purpose": "assistants"}
     reply = await client.post("/v1/files", files={"file": ("kept.txt", b"The keeper lives on.")}, data=form)
