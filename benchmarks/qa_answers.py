@@ -98,22 +98,20 @@ def _f1(answer: list[str], accepted: list[str]) -> float:
     return 2 * common / (len(answer) + len(accepted)) if common else 0.0
 
 
-async def read_answers(
-    services: Services, readings: Sequence[Reading], limit_s: float = LIMIT_S
-) -> dict[str, Any]:
+async def read_answers(services: Services, readings: Sequence[Reading]) -> dict[str, Any]:
     """Mean scores of each way to answer the same questions, and the paired differences between ways.
 
-    Starts and closes the generator. Questions not done within `limit_s` seconds are left out; raises
+    Starts and closes the generator. Questions not done within LIMIT_S seconds are left out; raises
     TimeoutError where none is.
     """
     await services.generator.start()
     started = time.perf_counter()
     try:
-        answered = await _answered(services, readings, limit_s)
+        answered = await _answered(services, readings)
     finally:
         await services.generator.close()
     if not answered:
-        raise TimeoutError(f"no question was answered within {limit_s:.0f} s")
+        raise TimeoutError(f"no question was answered within {LIMIT_S:.0f} s")
     seconds = time.perf_counter() - started
     accepted = [readings[number].asked.answers for number in answered]
     scores = {
@@ -142,7 +140,7 @@ async def read_answers(
     }
 
 
-async def _answered(services: Services, readings: Sequence[Reading], limit_s: float) -> dict[int, Answered]:
+async def _answered(services: Services, readings: Sequence[Reading]) -> dict[int, Answered]:
     done: dict[int, Answered] = {}
     waiting = iter(enumerate(readings))
     with _progress() as progress:
@@ -154,7 +152,7 @@ async def _answered(services: Services, readings: Sequence[Reading], limit_s: fl
                 progress.advance(bar)
 
         try:
-            async with asyncio.timeout(limit_s), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
                 for _ in range(AT_ONCE):
                     group.create_task(work())
         except TimeoutError:

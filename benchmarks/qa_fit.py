@@ -16,7 +16,7 @@ from actors.embedder import Embedder
 from actors.memory import evidence, ranking, recall
 from actors.memory.documents import DocumentStore
 from actors.memory.questions import analyse
-from actors.memory.weights import SENTENCE
+from actors.memory.weights import REREAD, SENTENCE
 from actors.messages import Passage
 from benchmarks.qa_corpus import USER, Corpus, Remembering, build
 from benchmarks.qa_data import Asked, Place, holds_answer, load, sample
@@ -24,7 +24,7 @@ from configs.load import load as load_settings
 
 Floats = NDArray[np.float64]
 FOLDS = 6
-READ = 5
+KEPT = 5
 RIDGE = 1e-3
 app = typer.Typer(add_completion=False)
 
@@ -75,23 +75,24 @@ class _Lesson:
         self.fold = np.array([one.article % FOLDS for one in asked])
 
     async def learn(self) -> dict[str, Any]:
-        """Passages first, then sentences from passages ranked by held-out weights, then support from both."""
+        """Passages, the same reread, their sentences, support: each on what held-out weights chose before."""
         self.vectors = await self.corpus.embedder.embed([one.text for one in self.asked])
         store = self.corpus.reader()
         within = [self._candidates(store, number) for number in range(len(self.asked))]
         groups = [self._passage_group(number, found) for number, found in enumerate(within)]
         passage = self._fitted(groups, list(ranking.FEATURES))
-        in_reach = [
-            await self._sentences(n, within[n], passage.weights[self.fold[n]]) for n in self._numbers()
-        ]
-        sentence_groups = [self._sentence_group(number, in_reach[number]) for number in self._numbers()]
+        compared = [await self._compared(n, within[n], passage) for n in self._numbers()]
+        reread_groups = [self._reread_group(n, *compared[n]) for n in self._numbers()]
+        again = self._fitted(reread_groups, list(REREAD))
+        kept = [self._kept(n, compared[n], again) for n in self._numbers()]
+        sentence_groups = [self._sentence_group(n, kept[n][1]) for n in self._numbers()]
         sentence = self._fitted(sentence_groups, list(SENTENCE))
         outside = await self._with_article_out()
-        positives = [self._support(n, within[n], in_reach[n], passage, sentence) for n in self._numbers()]
+        positives = [self._support(n, kept[n], sentence) for n in self._numbers()]
         negatives = []
-        for number in self._numbers():
-            rivals = await self._sentences(number, outside[number], passage.weights[self.fold[number]])
-            negatives.append(self._support(number, outside[number], rivals, passage, sentence))
+        for n in self._numbers():
+            rivals = self._kept(n, await self._compared(n, outside[n], passage), again)
+            negatives.append(self._support(n, rivals, sentence))
         support = self._fit_support(np.array(positives), np.array(negatives))
         return {
             "questions": len(self.asked),
@@ -100,10 +101,13 @@ class _Lesson:
             "held_out": {
                 "passage_at_5": passage.hit(groups, self.fold, 5),
                 "passage_at_1": passage.hit(groups, self.fold, 1),
+                "reread_at_5": again.hit(reread_groups, self.fold, 5),
+                "reread_at_1": again.hit(reread_groups, self.fold, 1),
                 "answer_in_3_sentences": sentence.hit(sentence_groups, self.fold, 3),
                 **support["held_out"],
             },
             "PASSAGE": passage.named(),
+            "REREAD": again.named(),
             "SENTENCE": sentence.named(),
             "SUPPORT": support["weights"],
             "SUPPORTED": support["threshold"],
@@ -122,14 +126,26 @@ class _Lesson:
         values = [[one.values[name] for name in ranking.FEATURES] for one in found]
         return Group(question.article, np.array(values), np.array(right))
 
-    async def _sentences(
-        self, number: int, found: list[recall.Candidate], weights: dict[str, float]
-    ) -> list[evidence.Sentence]:
-        passages = ranked_passages(found, weights)
+    async def _compared(
+        self, number: int, found: list[recall.Candidate], fitted: "Fitted"
+    ) -> tuple[list[Passage], list[evidence.Sentence]]:
+        passages = ranked_passages(found, fitted.weights[self.fold[number]])
         question = analyse(self.asked[number].text, found[0].rarity)
         chosen = evidence.shortlist(evidence.sentences_of(question, passages))
         vectors = await self.corpus.embedder.embed([one.text for one in chosen])
-        return evidence.with_cosines(chosen, [float(one) for one in vectors @ self.vectors[number]])
+        cosines = [float(one) for one in vectors @ self.vectors[number]]
+        return passages, evidence.with_cosines(chosen, cosines)
+
+    def _reread_group(self, number: int, passages: list[Passage], compared: list[evidence.Sentence]) -> Group:
+        question = self.asked[number]
+        right = [holds_answer(self.corpus.articles, question, place_of(one)) for one in passages]
+        values = [[one[name] for name in REREAD] for one in evidence.reread_features(passages, compared)]
+        return Group(question.article, np.array(values), np.array(right))
+
+    def _kept(
+        self, number: int, compared: tuple[list[Passage], list[evidence.Sentence]], fitted: "Fitted"
+    ) -> tuple[list[Passage], list[evidence.Sentence]]:
+        return evidence.reread(*compared, KEPT, fitted.weights[self.fold[number]])
 
     def _sentence_group(self, number: int, found: list[evidence.Sentence]) -> Group:
         answers = self.asked[number].answers
@@ -151,15 +167,13 @@ class _Lesson:
     def _support(
         self,
         number: int,
-        found: list[recall.Candidate],
-        sentences: list[evidence.Sentence],
-        passage: "Fitted",
+        kept: tuple[list[Passage], list[evidence.Sentence]],
         sentence: "Fitted",
     ) -> list[float]:
-        fold = self.fold[number]
-        weights = sentence.weights[fold]
+        passages, sentences = kept
+        weights = sentence.weights[self.fold[number]]
         ranked = sorted(sentences, key=lambda one: -evidence.score(one.values, weights))
-        values = evidence.support_features(ranked_passages(found, passage.weights[fold]), ranked)
+        values = evidence.support_features(passages, ranked)
         return [values[name] for name in evidence.SUPPORT_FEATURES]
 
     def _fitted(self, groups: Sequence[Group], names: list[str]) -> "Fitted":
@@ -211,14 +225,14 @@ class Fitted:
 
 
 def place_of(row: Any) -> Place:
-    """Where a stored passage stands."""
+    """Where a stored or found passage stands."""
     return Place(row.filename, row.start, row.end)
 
 
 def ranked_passages(found: Sequence[recall.Candidate], weights: dict[str, float]) -> list[Passage]:
-    """The READ best candidates by some weights."""
+    """The best candidates by some weights, as many as are read."""
     order = sorted(found, key=lambda one: (-ranking.score(one.values, weights), one.row.id))
-    return [recall.passage_of(one, ranking.score(one.values, weights)) for one in order[:READ]]
+    return [recall.passage_of(one, ranking.score(one.values, weights)) for one in order[: evidence.READ]]
 
 
 def fit_choice(groups: Sequence[Group]) -> Floats:

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from actors.memory.evidence import (
+    READ,
     Sentence,
+    reread,
     sentences_of,
     shares,
     shortlist,
@@ -107,14 +109,15 @@ async def find(services: Services, user: str, asked: Asked) -> Evidence:
     if not asked.question.strip():
         raise InvalidRequest("The question is empty.", "question", "invalid_value")
     vector = (await services.embedder.embed([asked.question]))[0]
-    passages = await services.keeper.search(
-        user, asked.question, vector, store_ids=asked.store_ids, k=asked.k
+    found = await services.keeper.search(
+        user, asked.question, vector, store_ids=asked.store_ids, k=max(asked.k, READ)
     )
     rarity = await services.keeper.rarity(user, asked.question, store_ids=asked.store_ids)
     question = analyse(asked.question, rarity)
-    chosen = shortlist(sentences_of(question, passages))
+    chosen = shortlist(sentences_of(question, found))
     vectors = await services.embedder.embed([one.text for one in chosen])
-    ranked = with_cosines(chosen, [float(cosine) for cosine in vectors @ vector] if chosen else [])
+    compared = with_cosines(chosen, [float(cosine) for cosine in vectors @ vector] if chosen else [])
+    passages, ranked = reread(found, compared, asked.k)
     features = support_features(passages, ranked)
     return Evidence(
         question=question,

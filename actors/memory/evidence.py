@@ -5,16 +5,18 @@ Pure functions over records: knows no index and no model; vectors come in as num
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actors.memory import matching
 from actors.memory.matching import read
 from actors.memory.questions import Question
 from actors.memory.ranking import stems_of
 from actors.memory.sentences import sentences
-from actors.memory.weights import SENTENCE, SUPPORT
+from actors.memory.weights import REREAD, SENTENCE, SUPPORT
 from actors.messages import Passage
 
+READ = 10
+"""Passages whose sentences are compared with a question, before the best are chosen of them."""
 SHORTLIST = 20
 """Sentences worth the cost of an embedding: more find no more answers."""
 LONGEST_QUOTE = 600
@@ -24,13 +26,17 @@ SUPPORT_FEATURES = ("cosine", "coverage", "sentence_cosine", "sentence", "names"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """A sentence of a retrieved passage with its features; `start` and `end` count in the document."""
+    """A sentence with its features, of the retrieved passage number `passage` (the best is 0).
+
+    `start` and `end` count in the document.
+    """
 
     document_id: str
     filename: str
     start: int
     end: int
     text: str
+    passage: int
     values: Mapping[str, float]
 
 
@@ -39,7 +45,7 @@ def sentences_of(question: Question, passages: Sequence[Passage]) -> list[Senten
     best = max((passage.score for passage in passages), default=0.0)
     found = []
     seen: set[tuple[str, int, int]] = set()
-    for passage in passages:
+    for number, passage in enumerate(passages):
         place = stems_of(f"{passage.filename} {passage.heading} {passage.lead}")
         for low, high in sentences(passage.text):
             key = (passage.document_id, passage.start + low, passage.start + high)
@@ -55,6 +61,7 @@ def sentences_of(question: Question, passages: Sequence[Passage]) -> list[Senten
                     start=key[1],
                     end=key[2],
                     text=text,
+                    passage=number,
                     values=values,
                 )
             )
@@ -64,8 +71,15 @@ def sentences_of(question: Question, passages: Sequence[Passage]) -> list[Senten
 def shortlist(
     found: Sequence[Sentence], limit: int = SHORTLIST, weights: Mapping[str, float] = SENTENCE
 ) -> list[Sentence]:
-    """The `limit` best sentences by all that is known without a vector, in the order they came."""
+    """The `limit` best sentences by all that is known without a vector, in the order they came.
+
+    Each passage's best sentence goes before all second ones.
+    """
     order = sorted(range(len(found)), key=lambda index: (-score(found[index].values, weights), index))
+    firsts: dict[int, int] = {}
+    for index in order:
+        firsts.setdefault(found[index].passage, index)
+    order = list(dict.fromkeys([*firsts.values(), *order]))
     return [found[index] for index in sorted(order[:limit])]
 
 
@@ -74,17 +88,46 @@ def with_cosines(found: Sequence[Sentence], cosines: Sequence[float]) -> list[Se
     if len(found) != len(cosines):
         raise ValueError(f"{len(found)} sentences and {len(cosines)} cosines")
     known = [
-        Sentence(
-            document_id=one.document_id,
-            filename=one.filename,
-            start=one.start,
-            end=one.end,
-            text=one.text,
-            values={**one.values, "cosine": float(cosine)},
-        )
+        replace(one, values={**one.values, "cosine": float(cosine)})
         for one, cosine in zip(found, cosines, strict=True)
     ]
     return sorted(known, key=lambda one: -score(one.values))
+
+
+def reread(
+    passages: Sequence[Passage],
+    compared: Sequence[Sentence],
+    k: int,
+    weights: Mapping[str, float] = REREAD,
+) -> tuple[list[Passage], list[Sentence]]:
+    """The k best passages by score and best sentence's cosine, and their sentences, both best first."""
+    values = reread_features(passages, compared)
+    scores = [score(one, weights) for one in values]
+    order = sorted(range(len(passages)), key=lambda number: (-scores[number], number))[:k]
+    places = {number: place for place, number in enumerate(order)}
+    kept = [
+        replace(
+            one,
+            passage=places[one.passage],
+            values={**one.values, "passage": scores[one.passage] - scores[order[0]]},
+        )
+        for one in compared
+        if one.passage in places
+    ]
+    chosen = [replace(passages[number], score=scores[number]) for number in order]
+    return chosen, sorted(kept, key=lambda one: -score(one.values))
+
+
+def reread_features(passages: Sequence[Passage], compared: Sequence[Sentence]) -> list[dict[str, float]]:
+    """Of each passage its score (found) and its best sentence's cosine, or the lowest such (sentence)."""
+    best: dict[int, float] = {}
+    for one in compared:
+        best[one.passage] = max(best.get(one.passage, -1.0), one.values["cosine"])
+    lowest = min(best.values(), default=0.0)
+    return [
+        {"found": passage.score, "sentence": best.get(number, lowest)}
+        for number, passage in enumerate(passages)
+    ]
 
 
 def score(values: Mapping[str, float], weights: Mapping[str, float] = SENTENCE) -> float:

@@ -16,6 +16,7 @@ class Matched:
 
     stems: frozenset[str]
     pairs: frozenset[tuple[str, str]]
+    phrases: frozenset[tuple[str, str]]
     prefixes: frozenset[str]
     names: frozenset[str]
     dates: frozenset[str]
@@ -32,6 +33,7 @@ def read(text: str) -> Matched:
     return Matched(
         stems=found,
         pairs=neighbours(stems),
+        phrases=neighbours([word.stem for word in words]),
         prefixes=frozenset(root[:PREFIX] for root in found),
         names=frozenset(word.stem for word in words[1:] if word.capital and not word.stop),
         dates=frozenset(word.stem for word in told if word.date),
@@ -54,6 +56,11 @@ def kin_coverage(question: Question, prefixes: frozenset[str]) -> float:
 def pair_share(question: Question, pairs: frozenset[tuple[str, str]]) -> float:
     """Share of the question's neighbouring word pairs that stand so in the text."""
     return len(question.pairs & pairs) / len(question.pairs) if question.pairs else 0.0
+
+
+def phrase_share(question: Question, phrases: frozenset[tuple[str, str]]) -> float:
+    """Like `pair_share`, stop words included: `home of the` is not `home for`."""
+    return len(question.phrases & phrases) / len(question.phrases) if question.phrases else 0.0
 
 
 def name_share(question: Question, stems: frozenset[str]) -> float:

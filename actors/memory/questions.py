@@ -60,13 +60,15 @@ class Question:
     """A question's content words, and the kind of answer it wants.
 
     `weights` maps each content stem to its weight (rarer in the documents: heavier; they add up to 1);
-    `pairs` are stems of neighbouring content words; `names` the stems written with a capital or a digit.
+    `pairs` are stems of neighbouring content words, `phrases` of any neighbouring words; `names` the stems
+    written with a capital or a digit.
     """
 
     text: str
     words: tuple[str, ...]
     weights: Mapping[str, float]
     pairs: frozenset[tuple[str, str]]
+    phrases: frozenset[tuple[str, str]]
     names: frozenset[str]
     kind: Kind
 
@@ -87,12 +89,14 @@ def analyse(text: str, rarity: Mapping[str, float]) -> Question:
         root = stem(word)
         raw[root] = max(raw.get(root, 0.0), rarity.get(word, rarest))
     total = sum(raw.values()) or 1.0
-    told = [word for word in words_of(text) if not word.stop]
+    written = words_of(text)
+    told = [word for word in written if not word.stop]
     return Question(
         text=text,
         words=tuple(words),
         weights={root: weight / total for root, weight in raw.items()},
         pairs=neighbours([word.stem for word in told]),
+        phrases=neighbours([word.stem for word in written]),
         names=frozenset(word.stem for word in told if word.capital or word.normal[0].isdigit()),
         kind=_kind(text),
     )

@@ -11,7 +11,7 @@ from actors.memory.sentences import sentences
 from actors.memory.weights import PASSAGE
 from actors.memory.words import stem, tokens
 
-FEATURES = ("text", "window", "cosine", "placed", "sentence", "pairs", "kind", "kin")
+FEATURES = ("text", "window", "cosine", "placed", "sentence", "pairs", "phrase", "kind", "kin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def features(question: Question, found: Found) -> dict[str, float]:
 
     Coverage of the question, by passage and place together (placed), by the best sentence (sentence), by the
     best sentence that holds an answer of the wanted kind (kind), by first letters alone (kin); the best
-    sentence's share of word pairs (pairs).
+    sentence's share of word pairs without stop words (pairs) and with them (phrase).
     """
     read_sentences = [read(found.text[start:end]) for start, end in sentences(found.text)]
     held = all_stems(read_sentences)
@@ -50,6 +50,7 @@ def features(question: Question, found: Found) -> dict[str, float]:
         "placed": matching.coverage(question, held | stems_of(found.place)),
         "sentence": max(covered, default=0.0),
         "pairs": max((matching.pair_share(question, one.pairs) for one in read_sentences), default=0.0),
+        "phrase": max((matching.phrase_share(question, one.phrases) for one in read_sentences), default=0.0),
         "kind": max(kinds, default=0.0),
         "kin": matching.kin_coverage(question, frozenset().union(*(one.prefixes for one in read_sentences))),
     }

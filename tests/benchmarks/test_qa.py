@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import qa_answers
 from benchmarks.qa import measure, show
 
 TOPICS = {
@@ -69,3 +70,11 @@ async def test_the_whole_measurement_runs_with_hashed_words_and_the_scripted_eng
     shown = capsys.readouterr().out
     assert "fixed fusion" in shown
     assert "generated, gold" in shown
+
+
+async def test_answers_that_take_too_long_are_left_out(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAL_MODELS__EMBEDDER", "hash")
+    monkeypatch.setenv("PAL_ENGINE__KIND", "scripted")
+    monkeypatch.setattr(qa_answers, "LIMIT_S", 0.0)
+    with pytest.raises(TimeoutError, match="no question was answered within 0 s"):
+        await measure(data, 4, 0, 2, None)

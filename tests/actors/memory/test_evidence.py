@@ -2,7 +2,7 @@ import pytest
 
 from actors.memory import evidence
 from actors.memory.questions import analyse
-from actors.memory.weights import SENTENCE, SUPPORT
+from actors.memory.weights import REREAD, SENTENCE, SUPPORT
 from actors.messages import Passage
 
 DOCUMENT = (
@@ -46,6 +46,35 @@ def test_the_shortlist_keeps_what_shares_words_and_the_order() -> None:
     assert len(short) == 2
     assert any("Ann Lee" in one.text for one in short)
     assert [one.start for one in short] == sorted(one.start for one in short)
+
+
+def test_the_shortlist_takes_of_each_passage_one_before_a_second() -> None:
+    found = evidence.sentences_of(QUESTION, [passage(9, 63), passage(64, len(DOCUMENT), 0.1)])
+    assert [one.passage for one in found] == [0, 0, 1]
+    assert {one.passage for one in evidence.shortlist(found, 2)} == {0, 1}
+
+
+def test_a_passage_with_a_sentence_near_the_question_comes_first() -> None:
+    passages = [passage(0, 60, 1.0), passage(0, 60, 0.9, "other.txt"), passage(0, 60, 0.8, "third.txt")]
+    found = evidence.sentences_of(analyse("What about it?", {}), passages)
+    near = [0.9 if one.filename == "other.txt" else 0.1 for one in found]
+    compared = evidence.with_cosines(found, near)
+    assert {*evidence.reread_features(passages, compared)[0]} == {*REREAD}
+    best, ranked = evidence.reread(passages, compared, 2)
+    assert [one.filename for one in best] == ["other.txt", "club.txt"]
+    assert best[0].score > best[1].score
+    assert {(one.filename, one.passage) for one in ranked} == {("other.txt", 0), ("club.txt", 1)}
+    assert {one.values["passage"] for one in ranked if one.passage == 0} == {0}
+    scores = [evidence.score(one.values) for one in ranked]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_passage_without_a_compared_sentence_counts_as_the_farthest() -> None:
+    passages = [passage(0, 60), passage(0, 60, 0.9, "other.txt")]
+    compared = evidence.with_cosines(evidence.sentences_of(QUESTION, passages[:1]), [0.4, 0.7, 0.2])
+    assert [one["sentence"] for one in evidence.reread_features(passages, compared)] == [0.7, 0.7]
+    assert evidence.reread_features(passages, [])[0]["sentence"] == 0
+    assert evidence.reread([], [], 3) == ([], [])
 
 
 def test_the_answering_sentence_is_best_and_shares_add_up() -> None:

@@ -34,6 +34,13 @@ def test_an_answer_of_the_wanted_kind_is_new(question: str, sentence: str, held:
     assert matching.answers_kind(analyse(question, {}), read(sentence)) == held
 
 
+def test_phrases_keep_the_small_words() -> None:
+    question = analyse("Which is the home of the club?", {})
+    near, far = read("It was the home of the club."), read("A home for each club it was.")
+    assert matching.phrase_share(question, near.phrases) > matching.phrase_share(question, far.phrases)
+    assert matching.phrase_share(analyse("club", {}), near.phrases) == 0
+
+
 def test_shares_of_pairs_and_names() -> None:
     question = analyse("Which team did Ann Lee coach in 1990?", {})
     sentence = read("In 1990 the team of Ann Lee won.")

@@ -28,6 +28,7 @@ def test_weights_follow_rarity_and_add_up_to_one() -> None:
     assert question.weights == pytest.approx({"found": 0.2, "rugb": 0.6, "club": 0.2})
     assert question.names == {"rugb"}
     assert ("rugb", "club") in question.pairs
+    assert ("the", "rugb") in question.phrases - question.pairs
 
 
 def test_only_stop_words_are_still_words() -> None:
