@@ -1,13 +1,16 @@
 """vLLM's AsyncLLM alone, in a process of its own: reads rounds from stdin, prints what they took.
 
 One JSON line in, `{"prompts": [...], "max_tokens": n}`, gives one out, `{"wall_s": s, "first_s": [s, ...]}`.
+A prompt is a user's message, or a list of token ids; `"apart": k` sends prompt i once i * k tokens came out.
 The engine's settings are those of the server; text is detokenised by vLLM.
 """
 
 import asyncio
 import json
 import sys
-import time
+from collections.abc import AsyncIterator
+from functools import partial
+from itertools import count
 from typing import Any
 
 from actors.engines.choose import model_directory
@@ -15,7 +18,10 @@ from actors.engines.vllm import VllmEngine
 from actors.messages import ChatPrompt
 from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer
+from benchmarks.arrivals import play
 from configs.load import load
+
+_numbers = count()
 
 
 async def _main() -> None:
@@ -27,33 +33,28 @@ async def _main() -> None:
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         order = json.loads(line)
-        prompts = [_tokens(tokenizer, text) for text in order["prompts"]]
-        _say(await _round(engine._llm, prompts, order["max_tokens"]))
+        prompts = [_tokens(tokenizer, prompt) for prompt in order["prompts"]]
+        generate = partial(_generate, engine._llm, order["max_tokens"])
+        _say((await play(generate, prompts, order.get("apart", 0))).as_json())
     await engine.close()
 
 
-def _tokens(tokenizer: ModelTokenizer, text: str) -> list[int]:
-    prompt = ChatPrompt(messages=({"role": "user", "content": text},))
+def _tokens(tokenizer: ModelTokenizer, given: str | list[int]) -> list[int]:
+    if isinstance(given, list):
+        return given
+    prompt = ChatPrompt(messages=({"role": "user", "content": given},))
     return list(render_chat(tokenizer, prompt))
 
 
-async def _round(llm: Any, prompts: list[list[int]], max_tokens: int) -> dict[str, Any]:
-    began = time.perf_counter()
-    first = await asyncio.gather(*(_one(llm, began, tokens, max_tokens) for tokens in prompts))
-    return {"wall_s": time.perf_counter() - began, "first_s": first}
-
-
-async def _one(llm: Any, began: float, tokens: list[int], max_tokens: int) -> float:
+async def _generate(llm: Any, max_tokens: int, index: int, tokens: list[int]) -> AsyncIterator[int]:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
     params = SamplingParams(
         max_tokens=max_tokens, temperature=0, ignore_eos=True, output_kind=RequestOutputKind.DELTA
     )
-    first: float | None = None
-    async for _ in llm.generate({"prompt_token_ids": tokens}, params, f"bare-{began}-{id(tokens)}"):
-        first = first or time.perf_counter() - began
-    return first or float("nan")
+    async for output in llm.generate({"prompt_token_ids": tokens}, params, f"bare-{next(_numbers)}-{index}"):
+        yield len(output.outputs[0].token_ids)
 
 
 def _say(value: dict[str, Any]) -> None:

@@ -18,6 +18,10 @@ MEASUREMENTS = {
     "kill-ingest": "Kill -9 while documents are added; nothing acknowledged may be lost.",
     "first-answer": "Seconds from start to the first token.",
     "quantised": "Memory, perplexity and speed of 32-, 16-, 8- and 4-bit weights, side by side.",
+    "engine": "Tokens a second beside transformers, vLLM and llama.cpp, with requests that join.",
+    "activations": "Ways for hidden states to travel between actors over Ray.",
+    "sinks": "Perplexity and memory of an endless text in a window, with and without sinks.",
+    "kill-shard": "Kill -9 of a shard in mid-stream; every stream must end with the right tokens.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
