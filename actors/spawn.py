@@ -5,6 +5,7 @@ import contextlib
 import functools
 import inspect
 import os
+import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -298,3 +299,12 @@ def _hosted_stream(function: Callable[..., Any]) -> Callable[..., Any]:
                 yield item
 
     return stream
+
+
+def node_id() -> str:
+    """The Ray node that this process is on; the host's name without Ray."""
+    if not connected():
+        return socket.gethostname()
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())

@@ -5,8 +5,8 @@ Shapes: V tokens of the vocabulary.
 
 import torch
 
-from actors.engines.batch import Request
 from actors.engines.grammar import allowed_tokens
+from actors.engines.schedule import Request
 from actors.messages import TokenLogprob
 
 LIKELIEST = 1024

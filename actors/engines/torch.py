@@ -1,18 +1,17 @@
-"""The transformers engine: one thread computes a continuous batch, requests join and leave between steps."""
+"""The torch engine: a continuous batch over a chain of shards; requests join and leave between steps."""
 
 import asyncio
-import queue
-from collections.abc import AsyncGenerator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
-
-from actors.engines.batch import Batch, Request, Stretch, finish_of
+from actors.engines.blocks import Blocks
+from actors.engines.chain import BLOCK, Chain, Layout, build, cache_slots, layout
+from actors.engines.device import DTYPES, pick_device, pick_dtype
+from actors.engines.drive import Driver
 from actors.engines.grammar import Grammars
-from actors.engines.runner import Runner
-from actors.engines.sampler import pick
+from actors.engines.merging import Merging
+from actors.engines.schedule import KvPolicy, Request, Schedule
 from actors.messages import (
     Capabilities,
     EngineFailed,
@@ -21,49 +20,47 @@ from actors.messages import (
     NotFound,
     PalError,
     Sampling,
+    ShardFacts,
     TokenDelta,
     TokenLogprob,
 )
 from actors.models.tokenizer import ModelTokenizer, end_ids
 from configs.schema import EngineSettings
 
-STEP_TOKENS = 512
-"""Tokens computed in one step: longer prompts are read in several, between which other requests go on."""
+ENDLESS = 1 << 20
+"""Longest sequence, in tokens, where old ones are dropped as it goes on."""
 
-Command = Callable[[], None]
 Inbox = asyncio.Queue[TokenDelta | PalError]
 
 
 class TorchEngine:
-    """Generates with a transformers model. The event loop only sends commands and receives deltas."""
+    """Generates with a transformers model that one or several shards hold."""
 
     def __init__(
-        self, settings: EngineSettings, path: Path, tokenizer: ModelTokenizer, runner: Runner
+        self, settings: EngineSettings, path: Path, tokenizer: ModelTokenizer, plan: Layout, chain: Chain
     ) -> None:
         self._settings = settings
         self._path = path
         self._tokenizer = tokenizer
-        self._runner = runner
+        self._plan = plan
+        self._chain = chain
         self._ends = end_ids(path, tokenizer)
-        cache_tokens = int(settings.kv_cache_gib * (1 << 30)) // runner.cache_bytes
-        self._batch = Batch(settings.max_sequences, cache_tokens, STEP_TOKENS)
         self._adapters: dict[str, Path] = {}
-        self._leaving: dict[str, Future[None]] = {}
         self._grammars: Grammars | None = None
         self._failure: str | None = None
-        self._commands: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         self._inboxes: dict[Request, Inbox] = {}
-        self._owed: set[Future[None]] = set()
-        self._outbox: list[tuple[Request, TokenDelta | PalError]] = []
-        self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="torch-engine")
-        self._worker = self._thread.submit(self._work)
-        self._worker.add_done_callback(self._ended)
+        self._driver = Driver(
+            _schedule(settings, plan), chain, Merging(_patience(settings)), self._ends, self._deliver
+        )
+        self._running = asyncio.create_task(self._driver.run(), name="torch-engine")
+        self._running.add_done_callback(self._ended)
 
     @classmethod
     async def create(cls, settings: EngineSettings, path: Path, tokenizer: ModelTokenizer) -> "TorchEngine":
         """Load the model, without blocking the event loop. Raises NotReady if it cannot be run."""
-        return cls(settings, path, tokenizer, await asyncio.to_thread(Runner, settings, path))
+        settings = await asyncio.to_thread(_decided, settings)
+        plan = await asyncio.to_thread(layout, path, DTYPES[settings.dtype].itemsize)
+        return cls(settings, path, tokenizer, plan, await build(settings, path, plan))
 
     async def generate(
         self, request_id: str, tokens: Sequence[int], sampling: Sampling, adapter: str | None = None
@@ -84,8 +81,7 @@ class TorchEngine:
                 finished = delta.finish_reason is not None
                 yield delta
         finally:
-            request.cancelled = True
-            self._inboxes.pop(request, None)
+            self._leave(request)
 
     async def score(self, tokens: Sequence[int], adapter: str | None = None) -> tuple[TokenLogprob, ...]:
         """Log probability of each token after the first, computed within the batch."""
@@ -95,8 +91,7 @@ class TorchEngine:
         try:
             delta = await inbox.get()
         finally:
-            request.cancelled = True
-            self._inboxes.pop(request, None)
+            self._leave(request)
         if isinstance(delta, PalError):
             raise delta
         return delta.logprobs
@@ -107,40 +102,46 @@ class TorchEngine:
             return
         if name in self._adapters:
             await self.unload_adapter(name)
-        await self._on_thread(partial(self._runner.load_adapter, name, path))
+        self._check(None)
+        await self._unless_it_ends(self._driver.load_adapter(name, path))
         self._adapters[name] = path
 
     async def unload_adapter(self, name: str) -> None:
         """Remove an adapter once no request uses it. Raises NotFound."""
         self._check(name)
         del self._adapters[name]
-        done = self._expected()
-        self._send(partial(self._leaving.__setitem__, name, done))
-        await asyncio.wrap_future(done)
+        await self._unless_it_ends(self._driver.unload_adapter(name))
 
     def capabilities(self) -> Capabilities:
         """What this engine can do with its model."""
-        longest = self._runner.max_context
         return Capabilities(
             engine="torch",
             model=self._path.name,
-            max_context=min(self._settings.max_context or longest, longest),
+            max_context=_longest(self._settings, self._plan),
             json_schema=True,
             logprobs=True,
             adapters=True,
         )
 
     async def health(self) -> Health:
-        """Well while the thread runs."""
-        running, waiting = len(self._batch.running), len(self._batch.waiting)
-        return Health(ok=self._failure is None, detail=self._failure or "", running=running, waiting=waiting)
+        """Well while the batch goes on, also while it waits for a shard."""
+        schedule = self._driver.schedule
+        return Health(
+            ok=self._failure is None,
+            detail=self._failure or self._driver.detail,
+            running=len(schedule.running),
+            waiting=len(schedule.waiting),
+        )
+
+    async def facts(self) -> list[ShardFacts]:
+        """What each shard holds and where it is."""
+        return await self._chain.facts()
 
     async def close(self) -> None:
-        """Stop the thread after its current step; running requests end with EngineFailed."""
-        self._commands.put(None)
-        await asyncio.to_thread(self._thread.shutdown)
-
-    # --- on the event loop ---
+        """Stop after the current steps; running requests end with EngineFailed."""
+        self._driver.close()
+        await asyncio.wait((self._running,))
+        await self._chain.close()
 
     def _check(self, adapter: str | None) -> None:
         if self._failure is not None:
@@ -152,137 +153,68 @@ class TorchEngine:
         inbox: Inbox = asyncio.Queue()
         self._check(request.adapter)
         ids = [*request.tokens, *request.sampling.logit_bias]
-        if not 0 <= min(ids) <= max(ids) < self._runner.vocabulary:
-            raise InvalidRequest(f"a token id is outside the model's 0..{self._runner.vocabulary - 1}")
+        if not 0 <= min(ids) <= max(ids) < self._plan.vocabulary:
+            raise InvalidRequest(f"a token id is outside the model's 0..{self._plan.vocabulary - 1}")
         self._inboxes[request] = inbox
-        self._send(partial(self._batch.add, request))
+        self._driver.add(request)
         return inbox
 
-    def _send(self, command: Command) -> None:
-        self._commands.put(command)
+    def _leave(self, request: Request) -> None:
+        request.cancelled = True
+        self._inboxes.pop(request, None)
+        self._driver.wake()
 
-    async def _on_thread(self, call: Callable[[], None]) -> None:
-        """Run a call between two steps and wait for it; its PalError is raised here."""
-        self._check(None)
-        done = self._expected()
-        self._send(partial(_settle, done, call))
-        await asyncio.wrap_future(done)
+    def _deliver(self, request: Request, delta: TokenDelta | PalError) -> None:
+        inbox = self._inboxes.get(request)
+        if inbox is not None:
+            inbox.put_nowait(delta)
 
     def _grammar(self, json_schema: str) -> object:
         if self._grammars is None:
-            self._grammars = Grammars(self._tokenizer.backend.to_str(), self._runner.vocabulary, self._ends)
+            self._grammars = Grammars(self._tokenizer.backend.to_str(), self._plan.vocabulary, self._ends)
         return self._grammars.matcher(json_schema)
 
-    def _deliver(self, outbox: list[tuple[Request, TokenDelta | PalError]]) -> None:
-        for request, delta in outbox:
-            inbox = self._inboxes.get(request)
-            if inbox is not None:
-                inbox.put_nowait(delta)
+    async def _unless_it_ends(self, errand: Coroutine[Any, Any, None]) -> None:
+        """Wait for an errand of the driver; EngineFailed if the driver ends first."""
+        task = asyncio.ensure_future(errand)
+        await asyncio.wait((task, self._running), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            raise EngineFailed(self._failure or "the engine is closed")
+        task.result()
 
-    def _expected(self) -> Future[None]:
-        """A result that the thread owes; should the thread end first, it fails."""
-        done: Future[None] = Future()
-        self._owed.add(done)
-        done.add_done_callback(self._owed.discard)
-        return done
-
-    def _fail_all(self) -> None:
-        for inbox in self._inboxes.values():
-            inbox.put_nowait(EngineFailed(self._failure or "the engine is closed"))
-        for done in tuple(self._owed):
-            done.set_exception(EngineFailed(self._failure or "the engine is closed"))
-
-    # --- on the engine's thread ---
-
-    def _work(self) -> None:
-        """Take commands and steps in turn until told to stop; sleep while there is nothing to do."""
-        while True:
-            idle = not self._batch.running and not self._batch.waiting
-            while idle or not self._commands.empty():
-                command = self._commands.get()
-                if command is None:
-                    return
-                command()
-                idle = False
-            self._step()
-            self._let_adapters_go()
-            if self._outbox:
-                self._loop.call_soon_threadsafe(self._deliver, self._outbox)
-                self._outbox = []
-
-    def _step(self) -> None:
-        self._batch.admit()
-        stretches = self._batch.plan()
-        for adapter in dict.fromkeys(one.request.adapter for one in stretches):
-            group = [one for one in stretches if one.request.adapter == adapter]
-            logits_RV = self._runner.forward(group, adapter)
-            row = 0
-            for stretch in group:
-                rows = stretch.end - stretch.start if stretch.request.scoring else 1
-                self._advance(stretch, logits_RV[row : row + rows])
-                row += rows
-
-    def _advance(self, stretch: Stretch, logits_RV: torch.Tensor) -> None:
-        request = stretch.request
-        request.seen = stretch.end
-        if request.scoring:
-            request.scores += _scores(request.tokens[stretch.start + 1 : stretch.end + 1], logits_RV)
-            if stretch.end == len(request.tokens):
-                self._finish(
-                    request, TokenDelta(token_ids=(), logprobs=tuple(request.scores), finish_reason="stop")
-                )
-        elif stretch.is_last:
-            self._extend(request, logits_RV[0])
-
-    def _extend(self, request: Request, logits_V: torch.Tensor) -> None:
-        """Pick the request's next token and tell who waits for it."""
-        token, logprob = pick(request, logits_V)
-        finish = finish_of(request, token, self._ends)
-        if finish == "stop":
-            self._finish(request, TokenDelta(token_ids=(), finish_reason="stop"))
-            return
-        if request.matcher is not None:
-            request.matcher.consume_token(token)
-            if request.matcher.is_error():
-                self._finish(request, EngineFailed(f"the grammar failed: {request.matcher.get_error()}"))
-                return
-            finish = "stop" if request.matcher.is_stopped() else finish
-        request.tokens.append(token)
-        request.counts[token] += 1
-        delta = TokenDelta(token_ids=(token,), logprobs=(logprob,) if logprob else (), finish_reason=finish)
-        if finish:
-            self._finish(request, delta)
-        else:
-            self._outbox.append((request, delta))
-
-    def _finish(self, request: Request, delta: TokenDelta | PalError) -> None:
-        self._batch.remove(request)
-        self._outbox.append((request, delta))
-
-    def _let_adapters_go(self) -> None:
-        for name in [name for name in self._leaving if not self._batch.users_of(name)]:
-            _settle(self._leaving.pop(name), partial(self._runner.unload_adapter, name))
-
-    def _ended(self, worker: Future[None]) -> None:
-        """The thread stopped: by `close`, or because a step failed, which nothing can go on from."""
-        error = worker.exception()
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        """The driver stopped: by `close`, or because a step failed, which nothing can go on from."""
+        error = None if running.cancelled() else running.exception()
         self._failure = "the engine is closed" if error is None else f"the engine failed: {error}"
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._fail_all)
+        for inbox in self._inboxes.values():
+            inbox.put_nowait(EngineFailed(self._failure))
 
 
-def _settle(done: Future[None], call: Callable[[], None]) -> None:
-    try:
-        call()
-    except PalError as error:
-        done.set_exception(error)
-    else:
-        done.set_result(None)
+def _decided(settings: EngineSettings) -> EngineSettings:
+    """The settings with one device and number format for all shards, wherever they run."""
+    device = pick_device(settings.device)
+    dtype = str(pick_dtype(settings.dtype, device)).removeprefix("torch.")
+    return settings.model_copy(update={"device": device.type, "dtype": dtype})
 
 
-def _scores(targets: Sequence[int], logits_RV: torch.Tensor) -> list[TokenLogprob]:
-    """Log probabilities of the tokens that follow each row; the last row may have none."""
-    ids = torch.tensor(targets, device=logits_RV.device, dtype=torch.long)
-    rows = logits_RV[: len(targets)]
-    logprobs = rows.gather(1, ids[:, None])[:, 0] - rows.logsumexp(-1)
-    return [TokenLogprob(*pair) for pair in zip(targets, logprobs.tolist(), strict=True)]
+def _schedule(settings: EngineSettings, plan: Layout) -> Schedule:
+    policy = KvPolicy(settings.window, settings.sink_tokens) if settings.kv_policy == "sinks" else None
+    return Schedule(
+        Blocks(cache_slots(settings, plan) // BLOCK, BLOCK),
+        max_sequences=settings.max_sequences,
+        step_tokens=settings.step_tokens,
+        lanes=settings.shards,
+        policy=policy,
+    )
+
+
+def _longest(settings: EngineSettings, plan: Layout) -> int:
+    """Tokens of the longest prompt plus answer: the model's own limit or the cache's, unless old ones go."""
+    if settings.kv_policy == "sinks":
+        return settings.max_context or ENDLESS
+    return min(settings.max_context or plan.max_context, plan.max_context, cache_slots(settings, plan))
+
+
+def _patience(settings: EngineSettings) -> int:
+    return 0 if settings.quantize in ("int8", "int4") else settings.merge_after

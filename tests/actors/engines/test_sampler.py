@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import torch
 
-from actors.engines.batch import Request
+from actors.engines.schedule import Request
 from actors.engines.sampler import LIKELIEST, pick, token_logprob
 from actors.messages import Sampling
 

@@ -2,7 +2,7 @@ import pytest
 
 from actors.engines.blocks import Blocks
 from actors.engines.schedule import KvPolicy, Plan, Request, Schedule, Window, finish_of
-from actors.messages import ContextLengthExceeded, InvalidRequest, Piece, Sampling, Shift
+from actors.messages import ContextLengthExceeded, InvalidRequest, Piece, Sampling, Shift, TokenLogprob
 
 SIZE = 4
 
@@ -101,6 +101,16 @@ def test_the_last_to_come_gives_its_blocks_up_and_begins_again_first() -> None:
     assert asked[2].planned == 0
 
 
+def test_who_began_again_waits_before_those_who_came_later() -> None:
+    some = schedule(blocks=8, sequences=3, prefix_cache=False)
+    asked = [request(8, 20), request(8, 20), request(4, 20), request(1)]
+    for one in asked:
+        some.add(one)
+    while asked[2].round == 0:
+        step(some)
+    assert list(some.waiting) == asked[2:]
+
+
 def test_who_gives_its_blocks_up_leaves_the_plan_it_was_in() -> None:
     some = schedule(blocks=6, lanes=2, prefix_cache=False)
     first, second, third = request(6), request(4), request(4)
@@ -170,6 +180,16 @@ def test_generating_requests_are_divided_among_the_lanes(lanes: int, sizes: list
     assert some.plan() is None
 
 
+def test_generating_requests_take_turns() -> None:
+    some = schedule(step_tokens=16, lanes=2)
+    asked = [request(2) for _ in range(3)]
+    for one in asked:
+        some.add(one)
+    step(some)
+    turns = [[one for one, _, _ in step(some)] for _ in range(3)]
+    assert turns == [[asked[0], asked[1]], [asked[2], asked[0]], [asked[1], asked[2]]]
+
+
 @pytest.mark.parametrize(
     ("more", "want"),
     [
@@ -227,6 +247,27 @@ def test_late_results_do_not_count() -> None:
     assert some.land(again) == []
     assert some.plan() is None
     assert some.running == []
+
+
+def test_what_was_on_its_way_for_a_removed_request_does_not_count() -> None:
+    some = schedule()
+    one = request(3)
+    some.add(one)
+    plan = some.plan()
+    assert plan is not None
+    some.remove(one)
+    assert some.land(plan) == []
+
+
+def test_a_loss_forgets_what_is_on_its_way_and_what_was_scored() -> None:
+    some = schedule(step_tokens=4)
+    one = request(8, scoring=True, adapter="a")
+    some.add(one)
+    some.plan()
+    one.scores.append(TokenLogprob(1, -1.0))
+    some.reset()
+    assert (one.scores, some.users_of("a")) == ([], 1)
+    assert planned(some.plan()) == [(one, 0, 4)]
 
 
 # --- the prefix cache ---
@@ -289,7 +330,7 @@ def test_a_shared_beginning_is_not_asked_for_twice_at_the_door() -> None:
 
 
 def test_the_oldest_lot_after_the_sinks_is_dropped_when_the_window_is_full() -> None:
-    some = schedule(blocks=8, step_tokens=64, policy=KvPolicy(window=32, sinks=3))
+    some = schedule(blocks=10, step_tokens=64, policy=KvPolicy(window=32, sinks=3))
     one = request(40)
     some.add(one)
     assert step(some) == [(one, 0, 32)]

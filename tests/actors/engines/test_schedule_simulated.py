@@ -246,8 +246,13 @@ asks = st.builds(
     greedy=st.booleans(),
 )
 calm = ["add", "add", "fly", "fly", "fly", "land", "land", "land"]
-events = st.lists(st.sampled_from([*calm, *calm, *calm, *calm, "cancel", "lose", "reload"]), max_size=60)
-policies = st.none() | st.none() | st.builds(KvPolicy, window=st.integers(24, 40), sinks=st.integers(0, 8))
+events = st.lists(st.sampled_from([*calm, *calm, *calm, "cancel", "lose", "reload"]), max_size=60)
+windows = st.builds(
+    lambda sinks, more: KvPolicy(window=sinks + 3 * SIZE + more, sinks=sinks),
+    st.integers(0, 8),
+    st.integers(0, 20),
+)
+policies = st.none() | st.none() | windows
 
 
 @settings(max_examples=150, deadline=None)

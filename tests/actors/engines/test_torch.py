@@ -65,9 +65,8 @@ async def test_greedy_is_what_transformers_generates(engine: TorchEngine, tiny_m
         assert answer[-1].finish_reason == "length"
 
 
-async def test_prompts_read_in_several_steps(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.engines.torch.STEP_TOKENS", 37)
-    engine = await make(tiny_model)
+async def test_prompts_read_in_several_steps(tiny_model: Path) -> None:
+    engine = await make(tiny_model, step_tokens=37)
     answers = await asyncio.gather(*(play(engine, prompt, ignore_eos=True, **GREEDY) for prompt in PROMPTS))
     assert [ids_of(answer) for answer in answers] == [reference(tiny_model, prompt) for prompt in PROMPTS]
     await engine.close()
@@ -247,7 +246,7 @@ async def test_a_failing_step_fails_the_engine(tiny_model: Path, monkeypatch: py
     def broken(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(engine._runner, "forward", broken)
+    monkeypatch.setattr(engine._chain.shards[0], "_pass", broken)
     with pytest.raises(EngineFailed, match="out of memory"):
         await play(engine, [5])
     assert "out of memory" in (await engine.health()).detail
