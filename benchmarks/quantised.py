@@ -74,7 +74,9 @@ def main() -> int:
 def make(arm: str, path: Path, device: torch.device) -> Any:
     """The model of one arm on its device: a number format's name, or a kind of small weights."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     dtype = DTYPES.get(arm) or pick_dtype("auto", device)
     model = AutoModelForCausalLM.from_pretrained(str(path), dtype=dtype, local_files_only=True)
     model = model.to(device).eval()
