@@ -1,7 +1,7 @@
 """Tokens a second and time to first token of the torch engine, beside other ways to generate, in one run.
 
     python -m benchmarks.engine [--arms ...] [--streams 1 8 16] [--rounds 5] [--tokens 64] [--apart 8]
-        [--shards 2] [--llama-server PROGRAM --gguf FILE ...] [--json]
+        [--prompt 2048] [--shards 2] [--llama-server PROGRAM --gguf FILE ...] [--json]
 
 Arms, all with one compute thread in each process and, but for GGUF files, the same number format:
 
@@ -25,7 +25,7 @@ import random
 import shutil
 import statistics
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -42,7 +42,6 @@ from configs.load import load
 from configs.schema import EngineSettings, Settings
 
 BASES = ("transformers", "transformers-all", "torch")
-LONG_PROMPT = 2048
 SMALLEST_ID, LARGEST_ID = 1000, 20000
 """Ids that long prompts are drawn from: no special tokens, in every vocabulary."""
 
@@ -86,14 +85,23 @@ async def _measure(options: argparse.Namespace, settings: Settings) -> list[dict
                         rounds[name].append(done)
             rows += summary(f"{streams} streams", rounds)
             _show(rows[-len(rounds) :], options.json)
-        rounds = {name: [] for name in up if name != "transformers-all"}
-        for number in range(options.rounds):
-            prompts = [_long_prompt(next(numbers))]
-            for name in list(rounds)[:: 1 if number % 2 else -1]:
-                rounds[name].append(await _round(up[name], prompts, 1, 0))
-        rows += summary(f"first of {LONG_PROMPT}", rounds)
-        _show(rows[-len(rounds) :], options.json)
+        if options.prompt:
+            rounds = await _long_prompts(options, up, numbers)
+            rows += summary(f"first of {options.prompt}", rounds)
+            _show(rows[-len(rounds) :], options.json)
     return rows
+
+
+async def _long_prompts(
+    options: argparse.Namespace, up: Mapping[str, Runner], numbers: Iterator[int]
+) -> Rounds:
+    """The first token after a long prompt that no cache knows."""
+    rounds: Rounds = {name: [] for name in up if name != "transformers-all"}
+    for number in range(options.rounds):
+        prompts = [_long_prompt(next(numbers), options.prompt)]
+        for name in list(rounds)[:: 1 if number % 2 else -1]:
+            rounds[name].append(await _round(up[name], prompts, 1, 0))
+    return rounds
 
 
 async def _round(run: Runner, prompts: Sequence[Tokens], tokens: int, apart: int) -> Round:
@@ -143,7 +151,7 @@ async def _start(
 
     torch.set_num_threads(1)
     dtype = str(pick_dtype(settings.engine.dtype, pick_device("cpu"))).removeprefix("torch.")
-    sequences = max(options.streams)
+    sequences = max([1, *options.streams])
     fixed = {"device": "cpu", "dtype": dtype, "threads": 1, "max_sequences": sequences}
     engine = settings.engine.model_copy(update=fixed)
     up: dict[str, Runner] = {}
@@ -165,7 +173,7 @@ async def _start(
         elif name == "vllm":
             up[name] = await stack.enter_async_context(arms.vllm(path, dtype, sequences))
         else:
-            longest = max(LONG_PROMPT, *options.streams) + 256 + options.tokens
+            longest = max(options.prompt, 256) + options.tokens
             for file in options.gguf:
                 up[f"llama:{file.stem}"] = await stack.enter_async_context(
                     arms.llama(options.llama_server, file, sequences, longest)
@@ -205,10 +213,10 @@ def _prompts(path: Path, numbers: Sequence[int]) -> list[Tokens]:
     ]
 
 
-def _long_prompt(number: int) -> Tokens:
+def _long_prompt(number: int, length: int) -> Tokens:
     """Random tokens, others for each number, so that no prefix is known."""
     chance = random.Random(number)
-    return [chance.randrange(SMALLEST_ID, LARGEST_ID) for _ in range(LONG_PROMPT)]
+    return [chance.randrange(SMALLEST_ID, LARGEST_ID) for _ in range(length)]
 
 
 def _options() -> argparse.Namespace:
@@ -218,7 +226,8 @@ def _options() -> argparse.Namespace:
     names = ("torch", "ray", "transformers", "transformers-all", "vllm", "llama")
     parser.add_argument("--arms", nargs="+", choices=names, default=names, help="Which of them.")
     parser.add_argument("--shards", type=int, default=2, help="Shards of the arm ray.")
-    parser.add_argument("--streams", nargs="+", type=int, default=[1, 8, 16], help="Requests of a round.")
+    parser.add_argument("--streams", nargs="*", type=int, default=[1, 8, 16], help="Requests of a round.")
+    parser.add_argument("--prompt", type=int, default=2048, help="Tokens of the long prompt; 0: none.")
     parser.add_argument("--rounds", type=int, default=5, help="Rounds of each; one more warms up.")
     parser.add_argument("--tokens", type=int, default=64, help="Tokens of each answer.")
     parser.add_argument("--apart", type=int, default=8, help="Tokens of work between two arrivals.")
