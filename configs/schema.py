@@ -1,7 +1,7 @@
 """Every setting of the system, typed and frozen. Knows nothing of where a value came from."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -68,6 +68,22 @@ class EngineSettings(Section):
     """LoRA adapters that vLLM computes with at once; 0 turns LoRA off there."""
     max_adapter_rank: Literal[8, 16, 32, 64, 128, 256] = 32
     """Highest rank of a LoRA adapter that vLLM can load."""
+
+    def for_torch_only(self) -> dict[str, object]:
+        """The settings, by name, that ask for what only the torch engine does."""
+        asked = {
+            "shards": self.shards > 1,
+            "kv_policy": self.kv_policy == "sinks",
+            "quantize": self.quantize in ("int8", "int4"),
+        }
+        return {name: getattr(self, name) for name, is_asked in asked.items() if is_asked}
+
+    @model_validator(mode="after")
+    def _fits_the_engine(self) -> Self:
+        for name, value in self.for_torch_only().items():
+            if self.kind == "vllm":
+                raise ValueError(f"engine.{name} = {value} needs engine.kind torch (or auto), not vllm")
+        return self
 
 
 class ServeSettings(Section):

@@ -147,7 +147,7 @@ def _options(settings: Settings, engine_inside: bool) -> dict[str, Any]:
         "health_check_timeout_s": 30,
         "max_constructor_retry_count": 1,
         "ray_actor_options": {
-            "num_cpus": 1,
+            "num_cpus": _cpus(settings),
             "num_gpus": _gpus(settings) if engine_inside else 0,
             "runtime_env": {"env_vars": {**FEW_HOPS, "OMP_NUM_THREADS": str(settings.engine.threads)}},
         },
@@ -157,15 +157,22 @@ def _options(settings: Settings, engine_inside: bool) -> dict[str, Any]:
 def _engine_placement(settings: Settings) -> Placement:
     return Placement(
         name="generator",
-        num_cpus=1,
+        num_cpus=_cpus(settings),
         num_gpus=_gpus(settings),
         env={"OMP_NUM_THREADS": str(settings.engine.threads)},
     )
 
 
+def _cpus(settings: Settings) -> float:
+    """CPUs for one engine's process; none where the computing is done by shards, which take their own."""
+    return 0 if settings.engine.shards > 1 else 1
+
+
 def _gpus(settings: Settings) -> float:
-    """GPUs for one engine; none where the cluster has none, or the engine needs none."""
+    """GPUs for one engine's process; none where the cluster has none, or the engine needs none."""
     engine = settings.engine
+    if engine.shards > 1:
+        return 0
     if engine.kind == "scripted" or engine.device == "cpu" or not ray.cluster_resources().get("GPU"):
         return 0
     return engine.tensor_parallel * engine.pipeline_parallel

@@ -11,6 +11,7 @@ from actors.engines.protocol import Engine
 from actors.engines.scripted import ScriptedEngine, ScriptedTokenizer
 from actors.messages import NotReady
 from actors.models.tokenizer import ModelTokenizer, Tokenizer
+from actors.spawn import free_bytes
 from configs.schema import Settings
 
 Kind = Literal["vllm", "torch", "scripted"]
@@ -36,8 +37,8 @@ def choose(settings: Settings, model: Path | None) -> Choice:
         return Choice("torch", f"vLLM does not run on {sys.platform}")
     if engine.device == "mps":
         return Choice("torch", "engine.device is mps, which vLLM does not know")
-    if engine.shards > 1:
-        return Choice("torch", f"engine.shards is {engine.shards}, which only the torch engine knows")
+    for name, value in engine.for_torch_only().items():
+        return Choice("torch", f"engine.{name} is {value}, which only the torch engine knows")
     if importlib.util.find_spec("vllm") is None:
         return Choice("torch", "vLLM is not installed")
     if not vllm_is_for_cpu():
@@ -71,11 +72,8 @@ def weights_gib(model: Path | None) -> float:
 
 
 def available_gib() -> float:
-    """Main memory that can be had now (Linux)."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024 / GIB
-    return 0.0
+    """Main memory that can be had now."""
+    return free_bytes() / GIB
 
 
 def model_directory(settings: Settings) -> Path:
@@ -94,8 +92,10 @@ async def build(choice: Choice, settings: Settings, model: Path | None) -> tuple
     tokenizer = ModelTokenizer(model)
     if choice.kind == "torch":
         from actors.engines.torch import TorchEngine
+        from actors.models.registry import quantize_of
 
-        return tokenizer, await TorchEngine.create(settings.engine, model, tokenizer)
+        engine = settings.engine.model_copy(update={"quantize": quantize_of(settings)})
+        return tokenizer, await TorchEngine.create(engine, model, tokenizer)
     from actors.engines.vllm import VllmEngine
 
     return tokenizer, await VllmEngine.create(settings.engine, model, tokenizer)

@@ -248,7 +248,11 @@ def _start(settings: EngineSettings, path: Path) -> Any:
 
 
 def engine_arguments(settings: EngineSettings, path: Path, *, cpu: bool, devices: int) -> dict[str, Any]:
-    """vLLM's engine arguments for these settings on a machine with `devices` GPUs (or none: `cpu`)."""
+    """vLLM's engine arguments for these settings on a machine with `devices` GPUs (or none: `cpu`).
+
+    On a CPU with one compute thread vLLM's scheduler computes itself: a worker process beside it, which vLLM
+    would start for the sake of thread settings, costs a third of the start and waits for work in a busy loop.
+    """
     from vllm.config import StructuredOutputsConfig
 
     from actors.engines.device import cpu_knows_bfloat16
@@ -276,6 +280,10 @@ def engine_arguments(settings: EngineSettings, path: Path, *, cpu: bool, devices
         arguments |= {"max_loras": slots, "max_lora_rank": settings.max_adapter_rank}
     if cpu:
         arguments["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * (1 << 30))
+        if settings.threads == settings.tensor_parallel * settings.pipeline_parallel == 1:
+            from vllm.v1.executor.uniproc_executor import UniProcExecutor
+
+            arguments["distributed_executor_backend"] = UniProcExecutor
     else:
         arguments["gpu_memory_utilization"] = settings.gpu_memory_utilization
         if settings.tensor_parallel * settings.pipeline_parallel > devices:

@@ -48,10 +48,23 @@ def test_a_gpu_build_needs_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 @pytest.mark.usefixtures("vllm_on_cpu")
-@pytest.mark.parametrize(("engine", "why"), [({"device": "mps"}, "mps"), ({"shards": 2}, "shards")])
+@pytest.mark.parametrize(
+    ("engine", "why"),
+    [
+        ({"device": "mps"}, "mps"),
+        ({"shards": 2}, "shards"),
+        ({"kv_policy": "sinks"}, "kv_policy"),
+        ({"quantize": "int8"}, "quantize"),
+    ],
+)
 def test_what_vllm_cannot_do_goes_to_torch(engine: dict[str, Any], why: str) -> None:
     choice = choose(settings(**engine), None)
     assert (choice.kind, why in choice.why) == ("torch", True)
+
+
+def test_vllm_is_not_asked_for_what_it_cannot_do() -> None:
+    with pytest.raises(ValueError, match=r"engine\.shards = 2 needs engine\.kind torch"):
+        settings(kind="vllm", shards=2)
 
 
 def test_without_vllm_it_is_torch(monkeypatch: pytest.MonkeyPatch) -> None:
