@@ -16,10 +16,14 @@ def test_a_short_last_segment_is_left_out() -> None:
 
 
 def test_the_bar_asks_for_both_arms() -> None:
-    assert verdict({"sinks": 1.05, "window": 7.0}) is True
-    assert verdict({"sinks": 1.15, "window": 7.0}) is False
-    assert verdict({"sinks": 1.05, "window": 1.0}) is False
-    assert verdict({"sinks": 1.05}) is None
+    stays, risen, like_it = (
+        {"rise": rise, "rest": rest} for rise, rest in ((1.05, 10), (1.2, 11), (1.0, 10.5))
+    )
+    worse = {"rise": 1.0, "rest": 30}
+    assert verdict({"sinks": stays, "window": worse}) is True
+    assert verdict({"sinks": risen, "window": worse}) is False
+    assert verdict({"sinks": stays, "window": like_it}) is False
+    assert verdict({"sinks": stays}) is None
 
 
 def test_the_chart_rises_with_the_values() -> None:
