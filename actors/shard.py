@@ -179,8 +179,10 @@ class Shard:
     def _compute(self, step: Step, hidden: np.ndarray | None) -> Output:
         import torch
 
-        if step.epoch != self._epoch or self._failure:
-            raise EngineFailed(self._failure or f"step {step.number} is of epoch {step.epoch}, which is over")
+        if step.epoch != self._epoch:
+            raise Gone(f"step {step.number} is of epoch {step.epoch}, which is over")
+        if self._failure:
+            raise EngineFailed(self._failure)
         done = False
         try:
             with torch.inference_mode():
