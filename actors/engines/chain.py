@@ -100,13 +100,15 @@ def cache_slots(settings: EngineSettings, plan: Layout) -> int:
     return max(int(settings.kv_cache_gib * GIB) // plan.cache_bytes // BLOCK, 1) * BLOCK
 
 
-async def build(settings: EngineSettings, path: Path, plan: Layout) -> Chain:
-    """Make and start the shards: as Ray actors where there are several and Ray is there, else here.
+async def build(settings: EngineSettings, path: Path, plan: Layout, *, apart: bool | None = None) -> Chain:
+    """Make and start the shards: `apart` as Ray actors, or here; by itself apart if several and Ray is there.
 
     Raises NotReady where they do not fit, saying how much is missing.
     """
     slots = cache_slots(settings, plan)
-    if settings.shards == 1 or not connected():
+    if apart is None:
+        apart = settings.shards > 1 and connected()
+    if not apart:
         spans = split(plan.parts, settings.shards)
         chain = Chain([here(Shard, settings, path, span, slots) for span in spans])
     else:

@@ -56,11 +56,16 @@ class TorchEngine:
         self._running.add_done_callback(self._ended)
 
     @classmethod
-    async def create(cls, settings: EngineSettings, path: Path, tokenizer: ModelTokenizer) -> "TorchEngine":
-        """Load the model, without blocking the event loop. Raises NotReady if it cannot be run."""
+    async def create(
+        cls, settings: EngineSettings, path: Path, tokenizer: ModelTokenizer, *, apart: bool | None = None
+    ) -> "TorchEngine":
+        """Load the model, without blocking the event loop. Raises NotReady if it cannot be run.
+
+        `apart` puts the shards into Ray actors; by itself where there are several and Ray is there.
+        """
         settings = await asyncio.to_thread(_decided, settings)
         plan = await asyncio.to_thread(layout, path, DTYPES[settings.dtype].itemsize)
-        return cls(settings, path, tokenizer, plan, await build(settings, path, plan))
+        return cls(settings, path, tokenizer, plan, await build(settings, path, plan, apart=apart))
 
     async def generate(
         self, request_id: str, tokens: Sequence[int], sampling: Sampling, adapter: str | None = None

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 import torch
 
-from actors.engines.schedule import Request
 from actors.engines.sampler import LIKELIEST, pick, token_logprob
+from actors.engines.schedule import Request
 from actors.messages import Sampling
 
 
