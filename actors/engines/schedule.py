@@ -46,7 +46,7 @@ class Request:
     round: int = 0
     """How often it had to begin again: what was asked for in an earlier round no longer counts."""
     turn: int = 0
-    """The last plan it was in."""
+    """Grows with each stretch that is planned of anyone: whoever has the smallest has waited longest."""
     blocks: list[int] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     """The places of `blocks`."""
@@ -169,7 +169,7 @@ class Schedule:
         self._lanes = lanes
         self._window = Window(policy, blocks.size) if policy else None
         self._prefix_cache = prefix_cache and policy is None
-        self._turn = 0
+        self._plans = self._turns = 0
         self._flying: list[Plan] = []
         self._turned_away: tuple[Request | None, int] = (None, 0)
         self.running: list[Request] = []
@@ -224,7 +224,7 @@ class Schedule:
         """The next step, or None if all depends on what is on its way. Never None when nothing is."""
         self._drop_cancelled()
         self._admit()
-        self._turn += 1
+        self._plans += 1
         draft: Draft = {}
         self._generate(draft)
         self._read(draft)
@@ -278,7 +278,8 @@ class Schedule:
         request.planned = self._find_places(request, end, draft)
         if request.planned == start:
             return 0
-        request.turn = self._turn
+        self._turns += 1
+        request.turn = self._turns
         draft[request] = (start, shift)
         return request.planned - start
 
@@ -315,9 +316,9 @@ class Schedule:
             return True
         if not self._prefix_cache or request.scoring or spare <= 0:
             return False
-        if self._turned_away[0] is request and self._turn < self._turned_away[1] + PATIENCE:
+        if self._turned_away[0] is request and self._plans < self._turned_away[1] + PATIENCE:
             return False
-        self._turned_away = (request, self._turn)
+        self._turned_away = (request, self._plans)
         return needed - self._blocks.shared(request.salt, request.tokens[:-1]) <= spare
 
     def _preempt(self, request: Request, draft: Draft) -> None:

@@ -338,7 +338,7 @@ def test_the_oldest_lot_after_the_sinks_is_dropped_when_the_window_is_full() -> 
     assert planned(plan) == [(one, 32, 36)]
     assert plan is not None
     assert plan.shifts == (Shift(((8, 24),), 4),)
-    assert plan.pieces == (Piece(tokens=(32, 33, 34, 35), start=28, runs=((0, 4), (8, 24), (4, 4))),)
+    assert plan.pieces == (Piece(tokens=(32, 33, 34, 35), start=28, runs=((0, 4), (8, 28))),)
     assert len(one.blocks) == 8
 
 
