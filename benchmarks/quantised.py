@@ -41,7 +41,7 @@ class Row:
     weights_mb: float
     layers_mb: float
     perplexity: float | None
-    writing: dict[int, float]
+    writing: dict[int, float | None]
     reading: float | None
 
 
@@ -54,20 +54,23 @@ def main() -> int:
     device = pick_device(settings.engine.device)
     models = {name: make(name, path, device) for name in options.arms}
     ids = ModelTokenizer(path).encode(_text(options.text))[: options.tokens] if options.text else []
+    rows = []
     with torch.inference_mode():
         speeds = _speeds(models, options)
-        rows = [
-            Row(
-                name,
-                weight_bytes(model) / 1e6,
-                weight_bytes(model.get_decoder().layers) / 1e6,
-                perplexity(model, ids, options.window) if ids else None,
-                {streams: statistics.median(speeds[name][streams]) for streams in options.streams},
-                statistics.median(speeds[name][0]),
-            )
-            for name, model in models.items()
-        ]
-    _report(rows, len(ids), options)
+        _say(_heading(options.streams), options.json)
+        for name, model in models.items():
+            writing = {streams: _median(speeds[name][streams]) for streams in options.streams}
+            sizes = (weight_bytes(model) / 1e6, weight_bytes(model.get_decoder().layers) / 1e6)
+            guessing = perplexity(model, ids, options.window) if ids else None
+            rows.append(Row(name, *sizes, guessing, writing, _median(speeds[name][0])))
+            _say(_line(rows[-1]), options.json)
+    if options.json:
+        print(json.dumps({"tokens": len(ids), "rows": [asdict(row) for row in rows]}))
+    _say(
+        f"tokens/s, medians of {options.rounds} rounds; reading {options.prompt} tokens; "
+        f"perplexity over {len(ids)}",
+        options.json,
+    )
     return 0
 
 
@@ -103,7 +106,7 @@ def _speeds(models: dict[str, Any], options: argparse.Namespace) -> dict[str, di
     speeds: dict[str, dict[int, list[float]]] = {
         name: {streams: [] for streams in (0, *options.streams)} for name in models
     }
-    for number in range(options.rounds + 1):
+    for number in range(options.rounds + 1 if options.rounds else 0):
         for name in list(models)[:: 1 if number % 2 else -1]:
             for streams, measured in speeds[name].items():
                 done = (
@@ -159,19 +162,28 @@ def _text(path: Path) -> str:
     return "\n\n".join(article.text for article in load_questions(path)[0])
 
 
-def _report(rows: Sequence[Row], tokens: int, options: argparse.Namespace) -> None:
-    if options.json:
-        print(json.dumps({"tokens": tokens, "rows": [asdict(row) for row in rows]}))
-        return
-    streams = "".join(f" {f'{count} streams':>10}" for count in options.streams)
-    print(f"{'arm':8} {'weights MB':>10} {'layers MB':>9} {'perplexity':>10}{streams} {'reading':>8}")
-    for row in rows:
-        shown = f"{row.perplexity:.3f}" if row.perplexity else "-"
-        written = "".join(f" {row.writing[count]:10.1f}" for count in options.streams)
-        print(
-            f"{row.arm:8} {row.weights_mb:10.1f} {row.layers_mb:9.1f} {shown:>10}{written} {row.reading:8.1f}"
-        )
-    print(f"tokens/s; medians of {options.rounds} rounds; reading {options.prompt}; perplexity over {tokens}")
+def _median(measured: Sequence[float]) -> float | None:
+    return statistics.median(measured) if measured else None
+
+
+def _heading(streams: Sequence[int]) -> str:
+    written = "".join(f" {f'{count} streams':>10}" for count in streams)
+    return f"{'arm':8} {'weights MB':>10} {'layers MB':>9} {'perplexity':>10}{written} {'reading':>8}"
+
+
+def _line(row: Row) -> str:
+    written = "".join(f" {_number(speed, 1):>10}" for speed in row.writing.values())
+    sizes = f"{row.weights_mb:10.1f} {row.layers_mb:9.1f}"
+    return f"{row.arm:8} {sizes} {_number(row.perplexity, 3):>10}{written} {_number(row.reading, 1):>8}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _say(line: str, silent: bool) -> None:
+    if not silent:
+        print(line, flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -184,7 +196,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=20_000, help="Tokens of the text.")
     parser.add_argument("--window", type=int, default=1024, help="Tokens of one window of the text.")
     parser.add_argument("--streams", nargs="+", type=int, default=[1, 8], help="Streams at once.")
-    parser.add_argument("--rounds", type=int, default=3, help="Rounds of each; one more warms up.")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="Rounds of each, after one to warm up; 0: no speeds."
+    )
     parser.add_argument("--new", type=int, default=32, help="Tokens that each stream writes in a round.")
     parser.add_argument("--prompt", type=int, default=512, help="Tokens of the prompt that is read.")
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
