@@ -57,7 +57,7 @@ class Shard:
     async def begin(self, epoch: int) -> None:
         """The next step is number 0 of `epoch`; steps of the epoch before that still wait will fail."""
         self._fail_waiting(f"epoch {epoch} has begun")
-        self._epoch, self._next = epoch, 0
+        self._epoch, self._next, self._broken = epoch, 0, None
 
     async def forward(self, step: Step, hidden: np.ndarray | None) -> Output:
         """Compute a step once all before it are computed; one that comes early waits for its turn.

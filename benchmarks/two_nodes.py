@@ -49,6 +49,7 @@ def run(model: Path, streams: int, tokens: int) -> dict[str, object]:
     ray.init(address=cluster.address, log_to_driver=False)
 
     def exchange() -> None:
+        """Must run in the main thread, because the new node installs a signal handler."""
         cluster.remove_node(nodes.pop(), allow_graceful=False)
         nodes.append(cluster.add_node(num_cpus=1))
 
@@ -70,7 +71,7 @@ async def _run(model: Path, streams: int, tokens: int, exchange: Callable[[], No
     playing = [asyncio.create_task(_tokens(engine, prompt, tokens, under_way)) for prompt in prompts]
     await under_way.wait()
     began = time.perf_counter()
-    await asyncio.to_thread(exchange)
+    exchange()
     answers = await asyncio.gather(*playing)
     after = [facts.node for facts in await engine.facts()]
     await engine.close()

@@ -19,6 +19,8 @@ MEASUREMENTS = {
     "first-answer": "Seconds from start to the first token.",
     "quantised": "Memory, perplexity and speed of 32-, 16-, 8- and 4-bit weights, side by side.",
     "engine": "Tokens a second beside transformers, vLLM and llama.cpp, with requests that join.",
+    "greedy": "The sharded engine's tokens and logits against those of transformers.",
+    "two-nodes": "A cluster that loses one of its two nodes in mid-stream and gets another.",
     "activations": "Ways for hidden states to travel between actors over Ray.",
     "sinks": "Perplexity and memory of an endless text in a window, with and without sinks.",
     "kill-shard": "Kill -9 of a shard in mid-stream; every stream must end with the right tokens.",
