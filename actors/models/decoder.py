@@ -14,7 +14,7 @@ from torch import nn
 from actors.messages import InvalidRequest, NotReady, Run, Span
 from actors.models.checkpoint import Checkpoint
 from actors.models.linear import PackedLinear, can_pack, linear
-from actors.models.paged import Pool, Row, turned
+from actors.models.paged import Places, Pool, Row, turn_
 from actors.models.parts import EMBEDDING, HEAD, NORM, is_tied
 
 Tensor = torch.Tensor
@@ -106,9 +106,11 @@ class Rotary:
 
 def normed(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """Root mean square norm over the last dimension, computed in float32 as transformers does."""
+    size = x.shape[-1]
     if x.dtype == torch.float32:
-        return torch.rms_norm(x, (x.shape[-1],), None, epsilon) * weight
-    return weight * torch.rms_norm(x.float(), (x.shape[-1],), None, epsilon).to(x.dtype)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        return x.div(length.square_().div_(size).add_(epsilon).sqrt_()).mul_(weight)
+    return weight * torch.rms_norm(x.float(), (size,), None, epsilon).to(x.dtype)
 
 
 class Layer(nn.Module):
@@ -128,18 +130,17 @@ class Layer(nn.Module):
         self.gate_up: nn.Module
         self.down: nn.Module
 
-    def forward(self, x_TW: Tensor, row: Row, pool: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x_TW: Tensor, row: Row, pool: Places, cos: Tensor, sin: Tensor) -> Tensor:
         """[T, W] to [T, W]; keys and values go into the layer's part of the pool."""
         shape = self.shape
         tokens, heads, kv_heads = len(x_TW), shape.heads, shape.kv_heads
         qkv = self.qkv(normed(x_TW, self.input_norm, shape.epsilon))
         qkv = qkv.view(tokens, heads + 2 * kv_heads, shape.head_width)
-        turning, value = qkv[:, : heads + kv_heads], qkv[:, heads + kv_heads :]
+        turning = qkv[:, : heads + kv_heads]
         if self.head_norm is not None:
-            turning = normed(turning, self.head_norm, shape.epsilon)
-        turning = turned(turning, cos, sin)
-        attended = row.attend(pool, turning[:, :heads], turning[:, heads:], value, self.window)
-        x_TW = x_TW + self.o(attended.reshape(tokens, -1))
+            turning.copy_(normed(turning, self.head_norm, shape.epsilon))
+        turn_(turning, cos, sin)
+        x_TW = x_TW + self.o(row.attend(pool, qkv, self.window))
         gate, up = self.gate_up(normed(x_TW, self.inner_norm, shape.epsilon)).chunk(2, -1)
         y_TW: Tensor = x_TW + self.down(self.activation(gate) * up)
         return y_TW

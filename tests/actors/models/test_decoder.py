@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from actors.messages import NotReady, Piece, Run, Span
 from actors.models.decoder import Decoder
-from actors.models.paged import Row, turned
+from actors.models.paged import Row, turn_
 from actors.models.parts import cache_bytes_per_token, weights_by_part
 
 CPU = torch.device("cpu")
@@ -188,10 +188,10 @@ def test_shifted_keys_are_those_of_the_positions_moved_to(model: tuple[Path, Any
     row = Row([Piece(tokens=tuple(TOKENS[:8]), start=20, runs=((0, 28),))], CPU)
     moved = Row([Piece(tokens=tuple(TOKENS[:8]), start=4, runs=((100, 12),))], CPU)
     keys = torch.randn(8, 2, decoder.shape.head_width)
-    pool = decoder.pool.layers[0]
-    pool[0, :, 20:28] = turned(keys, *decoder.rotary.at(row.positions, torch.float32)).transpose(0, 1)
+    pool = decoder.pool.layers[0].both
+    pool[0, :, 20:28] = turn_(keys.clone(), *decoder.rotary.at(row.positions, torch.float32)).transpose(0, 1)
     decoder.shift(((20, 5), (25, 3)), 16)
-    expected = turned(keys, *decoder.rotary.at(moved.positions, torch.float32)).transpose(0, 1)
+    expected = turn_(keys.clone(), *decoder.rotary.at(moved.positions, torch.float32)).transpose(0, 1)
     assert torch.allclose(pool[0, :, 20:28], expected, atol=1e-5)
 
 
