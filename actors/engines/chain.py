@@ -100,10 +100,18 @@ def cache_slots(settings: EngineSettings, plan: Layout) -> int:
     return max(int(settings.kv_cache_gib * GIB) // plan.cache_bytes // BLOCK, 1) * BLOCK
 
 
-async def build(settings: EngineSettings, path: Path, plan: Layout, *, apart: bool | None = None) -> Chain:
+async def build(
+    settings: EngineSettings,
+    path: Path,
+    plan: Layout,
+    *,
+    apart: bool | None = None,
+    patience_s: float = 60,
+) -> Chain:
     """Make and start the shards: `apart` as Ray actors, or here; by itself apart if several and Ray is there.
 
-    Raises NotReady where they do not fit, saying how much is missing.
+    `patience_s` is how long to wait for room on the cluster. Raises NotReady where they do not fit, saying
+    how much is missing.
     """
     slots = cache_slots(settings, plan)
     if apart is None:
@@ -112,7 +120,7 @@ async def build(settings: EngineSettings, path: Path, plan: Layout, *, apart: bo
         spans = split(plan.parts, settings.shards)
         chain = Chain([here(Shard, settings, path, span, slots) for span in spans])
     else:
-        chain = await _on_ray(settings, path, plan, slots)
+        chain = await _on_ray(settings, path, plan, slots, patience_s)
     try:
         await chain.each(lambda shard: shard.start())
         await chain.begin(0)
@@ -122,8 +130,10 @@ async def build(settings: EngineSettings, path: Path, plan: Layout, *, apart: bo
     return chain
 
 
-async def _on_ray(settings: EngineSettings, path: Path, plan: Layout, slots: int) -> Chain:
-    taken = await places(settings.shards, num_cpus=settings.threads, num_gpus=_gpus(settings))
+async def _on_ray(settings: EngineSettings, path: Path, plan: Layout, slots: int, patience_s: float) -> Chain:
+    taken = await places(
+        settings.shards, num_cpus=settings.threads, num_gpus=_gpus(settings), patience_s=patience_s
+    )
     try:
         spans = split(_with_cache(plan, slots), settings.shards, _room(settings, taken))
     except NotReady:
