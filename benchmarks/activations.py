@@ -22,6 +22,7 @@ at once, processor time of all processes for one such pass, and the cores that t
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import time
 from collections import deque
@@ -40,6 +41,8 @@ from configs.load import load
 WIDTH = 576
 BUFFER_BYTES = 2 << 20
 IDLE_S = 0.3
+TEARDOWN_S = "2"
+"""How long Ray waits for a graph to end before it kills its actors: after large arrays it may be in vain."""
 KINDS = ("sync", "async", "thread")
 Way = Callable[[int, int, int], Awaitable[None]]
 """Rows, passes, and how many of them are under way at once."""
@@ -61,8 +64,6 @@ class Stage:
 
     def pid(self) -> int:
         """Of the actor's process."""
-        import os
-
         return os.getpid()
 
 
@@ -109,6 +110,7 @@ class Row:
 
 def main() -> int:
     """Measure and print; always 0: the figures are the result."""
+    os.environ.setdefault("RAY_CGRAPH_teardown_timeout", TEARDOWN_S)
     options = _options()
     rows: list[Row] = []
     with ray_runtime(load().settings):
