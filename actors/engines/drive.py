@@ -198,16 +198,19 @@ class Driver:
     # --- losses ---
 
     async def _begin_again(self, error: Gone) -> None:
-        """A shard was lost: wait for it, give it its adapters, and compute every sequence's cache anew."""
+        """A shard was lost: wait for it, give it its adapters, and compute every sequence's cache anew.
+
+        The new epoch comes first: until it begins, a living shard may wait for a step that was lost.
+        """
         log.warning("a shard was lost; all sequences are read again: %s", error)
         self.detail = "waiting for a shard that is being restarted"
         while True:
-            await self._settle()
             self._epoch += 1
             self._number = 0
-            self.schedule.reset()
             try:
                 await self._chain.begin(self._epoch)
+                await self._settle()
+                self.schedule.reset()
                 await self._restore()
             except Gone as again:
                 log.warning("lost again: %s", again)
