@@ -20,6 +20,8 @@ GIB = 1 << 30
 BLOCK = 16
 OVERHEAD_BYTES = GIB // 2
 """What a shard's process takes beside weights and cache: Python, torch, one step's activations."""
+QUANTISED_BYTES = {"int8": 1.01, "int4": 0.63}
+"""Bytes of one weight of a quantised layer, scales included."""
 RESTARTS = 100
 """How often a chain asks its shards to begin again before it gives up."""
 
@@ -83,13 +85,15 @@ class Chain:
             give_up(self._taken)
 
 
-def layout(path: Path, itemsize: int) -> Layout:
-    """Read what planning needs from the model's directory; `itemsize` is bytes of one weight in memory."""
+def layout(path: Path, itemsize: int, quantize: str | None = None) -> Layout:
+    """Read what planning needs from a model's directory; `itemsize` is bytes of one weight when computing."""
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     parts = weights_by_part(path, itemsize)
+    share = QUANTISED_BYTES.get(quantize or "none", itemsize) / itemsize
+    layers = tuple(int(size * share) for size in parts.layers)
     return Layout(
-        parts=parts,
-        cache_bytes=cache_bytes_per_token(config, itemsize) * len(parts.layers),
+        parts=Parts(parts.embedding, layers, parts.head, parts.tied),
+        cache_bytes=cache_bytes_per_token(config, itemsize) * len(layers),
         vocabulary=int(config["vocab_size"]),
         max_context=int(config["max_position_embeddings"]),
     )

@@ -22,7 +22,7 @@ PATIENCE = 8
 """Plans after which a request that found no room is compared with the prefix cache again."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Request:
     """One request: its tokens so far, how many of them are computed, and where their keys and values are."""
 
@@ -340,8 +340,7 @@ class Schedule:
         short = -(-(end - request.dropped) // size) - len(request.blocks)
         if short <= 0:
             return end
-        full = request.planned == request.dropped + len(request.blocks) * size
-        while full and not self._blocks.free and self.running[-1] is not request:
+        while not self._blocks.free and self.running[-1] is not request:
             self._preempt(self.running[-1], draft)
         short = min(short, self._blocks.free)
         after = request.blocks[-1] if request.blocks else None

@@ -64,7 +64,8 @@ class TorchEngine:
         `apart` puts the shards into Ray actors; by itself where there are several and Ray is there.
         """
         settings = await asyncio.to_thread(_decided, settings)
-        plan = await asyncio.to_thread(layout, path, DTYPES[settings.dtype].itemsize)
+        itemsize = DTYPES[settings.dtype].itemsize
+        plan = await asyncio.to_thread(layout, path, itemsize, settings.quantize)
         return cls(settings, path, tokenizer, plan, await build(settings, path, plan, apart=apart))
 
     async def generate(

@@ -56,6 +56,7 @@ def test_a_layout_is_read_without_loading(tiny_model: Path) -> None:
     assert len(plan.parts.layers) > 1
     assert plan.cache_bytes > 0
     assert cache_slots(settings(kv_cache_gib=1e-9), plan) == 16
+    assert sum(layout(tiny_model, 4, "int8").parts.layers) < sum(plan.parts.layers) / 3
 
 
 @pytest.mark.parametrize("shards", [2, 3])
