@@ -41,6 +41,8 @@ from cluster.runtime import ray_runtime
 from configs.load import load
 from configs.schema import EngineSettings, Settings
 
+WARM_UP = 8
+"""Tokens of each answer in the round that does not count."""
 BASES = ("transformers", "transformers-all", "torch")
 SMALLEST_ID, LARGEST_ID = 1000, 20000
 """Ids that long prompts are drawn from: no special tokens, in every vocabulary."""
@@ -80,9 +82,11 @@ async def _measure(options: argparse.Namespace, settings: Settings) -> list[dict
             for number in range(options.rounds + 1):
                 prompts = _prompts(path, [next(numbers) for _ in range(streams)])
                 for name in list(rounds)[:: 1 if number % 2 else -1]:
-                    done = await _round(up[name], prompts, options.tokens, options.apart)
+                    tokens = options.tokens if number else max(options.apart, WARM_UP)
+                    done = await _round(up[name], prompts, tokens, options.apart)
                     if number:
                         rounds[name].append(done)
+                        _say(f"{streams} streams, round {number}, {name}: {done}")
             rows += summary(f"{streams} streams", rounds)
             _show(rows[-len(rounds) :], options.json)
         if options.prompt:
@@ -101,6 +105,7 @@ async def _long_prompts(
         prompts = [_long_prompt(next(numbers), options.prompt)]
         for name in list(rounds)[:: 1 if number % 2 else -1]:
             rounds[name].append(await _round(up[name], prompts, 1, 0))
+            _say(f"prompt of {options.prompt}, round {number + 1}, {name}: {rounds[name][-1]}")
     return rounds
 
 
@@ -125,6 +130,10 @@ def summary(what: str, rounds: Mapping[str, Sequence[Round]]) -> list[dict[str, 
             row[f"x {base}"] = statistics.median(ratios) if ratios else None
         rows.append(row)
     return rows
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _show(rows: Iterable[dict[str, Any]], quiet: bool) -> None:
@@ -155,11 +164,11 @@ async def _start(
     fixed = {"device": "cpu", "dtype": dtype, "threads": 1, "max_sequences": sequences}
     engine = settings.engine.model_copy(update=fixed)
     up: dict[str, Runner] = {}
-    print(f"{path.name}, {dtype}, arrivals {options.apart} tokens apart", file=sys.stderr)
+    _say(f"{path.name}, {dtype}, arrivals {options.apart} tokens apart")
     for name in options.arms:
         missing = _missing(name, options)
         if missing:
-            print(f"without {name}: {missing}", file=sys.stderr)
+            _say(f"without {name}: {missing}")
         elif name == "torch":
             up["torch"] = await stack.enter_async_context(
                 arms.ours(engine.model_copy(update={"shards": 1}), path)
@@ -228,7 +237,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shards", type=int, default=2, help="Shards of the arm ray.")
     parser.add_argument("--streams", nargs="*", type=int, default=[1, 8, 16], help="Requests of a round.")
     parser.add_argument("--prompt", type=int, default=2048, help="Tokens of the long prompt; 0: none.")
-    parser.add_argument("--rounds", type=int, default=5, help="Rounds of each; one more warms up.")
+    parser.add_argument("--rounds", type=int, default=5, help="Rounds of each; a short one more warms up.")
     parser.add_argument("--tokens", type=int, default=64, help="Tokens of each answer.")
     parser.add_argument("--apart", type=int, default=8, help="Tokens of work between two arrivals.")
     parser.add_argument("--llama-server", default=shutil.which("llama-server"), help="llama.cpp's server.")
