@@ -6,8 +6,8 @@
 Prompts are cut from the project's own documents, of 1 token to the longest, evenly on a logarithmic scale.
 Every number of shards runs in this process and over Ray, without an adapter and with a random LoRA adapter,
 all prompts at once, reusing prefixes. Printed for each: prompts whose tokens are all equal, the largest
-difference of the logits after every fourth prompt (computed without reuse), and where tokens differ, how close
-transformers' two best logits were.
+difference of the logits after every fourth prompt (computed without reuse), and where tokens differ, how
+close the two best logits of transformers were.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def cut_prompts(tokenizer: ModelTokenizer, count: int, longest: int) -> list[list[int]]:
-    """Token ids of prompts of 1 to `longest` tokens: beginnings of two texts in turn, so that some share one."""
+    """Token ids of prompts of 1 to `longest` tokens: beginnings of two texts in turn."""
     files = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     ids = tokenizer.encode("\n\n".join(file.read_text(encoding="utf-8") for file in files))
     while len(ids) < 2 * longest:
