@@ -212,6 +212,7 @@ def _schedule(settings: EngineSettings, plan: Layout) -> Schedule:
         step_tokens=settings.step_tokens,
         lanes=settings.shards,
         policy=policy,
+        prefix_cache=settings.prefix_cache,
     )
 
 

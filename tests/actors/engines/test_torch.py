@@ -72,6 +72,25 @@ async def test_prompts_read_in_several_steps(tiny_model: Path) -> None:
     await engine.close()
 
 
+@pytest.mark.parametrize("reused", [True, False])
+async def test_a_prompt_that_begins_alike_is_not_read_again(tiny_model: Path, reused: bool) -> None:
+    engine = await make(tiny_model, prefix_cache=reused)
+    prompt = list(range(3, 100))
+    first = await play(engine, prompt, ignore_eos=True, **GREEDY)
+    again = await play(engine, prompt, ignore_eos=True, **GREEDY)
+    assert ids_of(first) == ids_of(again)
+    assert (first[0].cached_tokens, again[0].cached_tokens) == (0, 96 if reused else 0)
+    await engine.close()
+
+
+async def test_an_endless_chat_in_a_window(tiny_model: Path) -> None:
+    engine = await make(tiny_model, kv_policy="sinks", window=64, sink_tokens=4, kv_cache_gib=1e-3)
+    assert engine.capabilities().max_context > 100_000
+    answer = await play(engine, list(range(3, 200)), ignore_eos=True, max_tokens=300, **GREEDY)
+    assert len(ids_of(answer)) == 300
+    await engine.close()
+
+
 async def test_requests_join_and_leave(tiny_model: Path) -> None:
     engine = await make(tiny_model, max_sequences=2)
     lengths = [3, 40, 7, 1, 25]
