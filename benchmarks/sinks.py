@@ -3,9 +3,10 @@
     python -m benchmarks.sinks --text FILE [--tokens 20000] [--window 2048] [--sinks 16] [--json]
 
 Arms: `sinks` keeps the first --sinks tokens and a window, `window` the window alone, `full` everything, up to
-the model's longest context. Each is the torch engine with a key-value pool that holds just what it may keep;
-its own `score` streams the text through. Printed are perplexity by thousand tokens, of the first 4096 tokens
-and of all that follow, the pool's bytes, and this process's memory after 4096 tokens and at the end.
+the model's longest context. `fresh` streams nothing: every half window is scored with the half before it, so
+that its rise is the text's own. Each is the torch engine's own `score`, with a key-value pool that holds just
+what the arm may keep. Printed are perplexity by thousand tokens, of the first 4096 tokens and of all that
+follow, the pool's bytes, and the process's memory after 4096 tokens and at the end.
 Each arm has a process of its own. The bar: with sinks, what follows is at most 10 % above the first 4096
 tokens; without them it is more than 10 % above what it is with them.
 """
@@ -26,6 +27,7 @@ from typing import Any
 import psutil
 
 from actors.engines.choose import model_directory
+from actors.engines.protocol import Engine
 from actors.messages import InvalidRequest
 from configs.load import load
 from configs.schema import EngineSettings
@@ -89,6 +91,7 @@ def _measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         "sinks": {"kv_policy": "sinks", "window": options.window, "sink_tokens": options.sinks},
         "window": {"kv_policy": "sinks", "window": options.window, "sink_tokens": 0},
         "full": {"kv_policy": "full"},
+        "fresh": {"kv_policy": "full", "window": options.window},
     }
     rows = []
     for arm in options.arms:
@@ -96,28 +99,29 @@ def _measure(options: argparse.Namespace) -> list[dict[str, Any]]:
             update={"shards": 1, "threads": 1, "max_sequences": 1, **policies[arm]}
         )
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            rows.append({"arm": arm, **process.submit(_play, engine, path, tokens).result()})
+            rows.append({"arm": arm, **process.submit(_play, arm, engine, path, tokens).result()})
     return rows
 
 
-def _play(settings: EngineSettings, path: Path, tokens: Sequence[int]) -> dict[str, Any]:
-    return asyncio.run(_arm(settings, path, tokens))
+def _play(arm: str, settings: EngineSettings, path: Path, tokens: Sequence[int]) -> dict[str, Any]:
+    return asyncio.run(_arm(arm, settings, path, tokens))
 
 
-async def _arm(settings: EngineSettings, path: Path, tokens: Sequence[int]) -> dict[str, Any]:
+async def _arm(arm: str, settings: EngineSettings, path: Path, tokens: Sequence[int]) -> dict[str, Any]:
     from actors.engines.torch import TorchEngine
     from actors.models.tokenizer import ModelTokenizer
 
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    if settings.kv_policy == "full":
+    if arm == "full":
         tokens = tokens[: config["max_position_embeddings"]]
-    kept = settings.window if settings.kv_policy == "sinks" else len(tokens)
+    kept = len(tokens) if arm == "full" else settings.window
     settings = settings.model_copy(update={"kv_cache_gib": _pool_gib(settings, config, kept)})
     engine = await TorchEngine.create(settings, path, ModelTokenizer(path))
     began = time.perf_counter()
-    await engine.score(tokens[:LEVEL])
+    reach = settings.window // 2 if arm == "fresh" else None
+    await _logprobs(engine, tokens[:LEVEL], reach)
     memory_at_level = psutil.Process().memory_info().rss
-    logprobs = [one.logprob for one in await engine.score(tokens)]
+    logprobs = await _logprobs(engine, tokens, reach)
     figures = {
         "tokens": len(tokens),
         "segments": segments(logprobs),
@@ -131,6 +135,18 @@ async def _arm(settings: EngineSettings, path: Path, tokens: Sequence[int]) -> d
     }
     await engine.close()
     return figures
+
+
+async def _logprobs(engine: Engine, tokens: Sequence[int], reach: int | None) -> list[float]:
+    """Of every token after the first, in one stream; or by `reach` tokens, each with as many before them."""
+    if reach is None:
+        return [one.logprob for one in await engine.score(tokens)]
+    found: list[float] = []
+    for start in range(0, len(tokens), reach):
+        scored = await engine.score(tokens[max(0, start - reach) : start + reach])
+        wanted = min(reach, len(tokens) - start) - (start == 0)
+        found += [one.logprob for one in scored[-wanted:]]
+    return found
 
 
 def _pool_gib(settings: EngineSettings, config: dict[str, Any], kept: int) -> float:
@@ -179,7 +195,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arms = ("sinks", "window", "full")
+    arms = ("sinks", "window", "full", "fresh")
     parser.add_argument("--text", type=Path, required=True, help="A long text file, UTF-8.")
     parser.add_argument("--tokens", type=int, default=20_000, help="Tokens of it that are read.")
     parser.add_argument("--window", type=int, default=2048, help="Tokens kept, the sinks included.")
