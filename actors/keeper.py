@@ -1,6 +1,7 @@
 """Holds one partition of the documents; the only opener of its files. Knows no model and no HTTP."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from actors.messages import ChunkText, FileInfo, Health, NotReady, ParsedDocumen
 from configs.schema import DocumentSettings
 
 Vectors = NDArray[np.float32]
+log = logging.getLogger(__name__)
 MATRIX_BYTES = 512 * 1024**2
 """Memory for the vectors of the users who asked last; one user's matrix is held whatever its size."""
 
@@ -70,11 +72,19 @@ class Keeper:
         """Store a document with its passages in one transaction; durable once this returns.
 
         Same filename and content: no-op, the stored file is returned. Same filename, other content: its
-        passages are replaced under the same id. The same event_id twice writes once.
+        passages are replaced under the same id, and no byte of what was there stays in the database or its
+        log. The same event_id twice writes once.
         """
-        info = await self._open.write(
-            files.add, user, event_id, document, purpose, chunks, vectors, self._identity
-        )
+
+        def work(connection: sqlite3.Connection) -> tuple[bool, FileInfo]:
+            edits = files.holds(connection, user, document.filename)
+            return edits, files.add(
+                connection, user, event_id, document, purpose, chunks, vectors, self._identity
+            )
+
+        edited, info = await self._open.write(work)
+        if edited:
+            await self._empty_log()
         self._wake()
         return info
 
@@ -113,7 +123,7 @@ class Keeper:
         no text, forgets it soon after.
         """
         await self._open.write(files.delete, user, file_id)
-        await self._open.outside(checkpoint)
+        await self._empty_log()
         self._wake()
 
     async def create_store(
@@ -201,6 +211,10 @@ class Keeper:
         if self._workers is None:
             raise NotReady("the document store is not open")
         return self._workers
+
+    async def _empty_log(self) -> None:
+        if not await self._open.outside(checkpoint):
+            log.warning("a long search kept what was deleted in the log; the next deletion empties it")
 
     def _wake(self) -> None:
         if self._cache is not None:

@@ -100,6 +100,16 @@ def add(
     return get(connection, user, file_id)
 
 
+def holds(connection: sqlite3.Connection, user: str, filename: str) -> bool:
+    """Whether the user has a file of that name, whatever its content."""
+    return (
+        connection.execute(
+            "SELECT 1 FROM files WHERE user = ? AND filename = ?", (user_number(connection, user), filename)
+        ).fetchone()
+        is not None
+    )
+
+
 def find(connection: sqlite3.Connection, user: str, filename: str, sha256: str) -> FileInfo | None:
     """See Keeper.find_file."""
     check_filename(filename)

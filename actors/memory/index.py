@@ -2,11 +2,16 @@
 
 One collection a user, holding passage ids and vectors alone. A file beside it names the database it was
 filled from, so that one left by another database, or by a filling that was cut short, is not believed.
+
+Chroma begins an index by writing out memory as it found it: whatever this process had there before, deleted
+vectors and other users' text included. Until it has a thousand changes to write, that is all its file holds.
+So each call that may begin an index is alone, and what it wrote of such memory is erased before it returns.
 """
 
 import json
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +24,10 @@ Vectors = NDArray[np.float32]
 FORMAT = 1
 BATCH = 2000
 """Vectors in one call to Chroma, below its own limit."""
+BEGUN = ("data_level0.bin", "length.bin")
+"""Files that Chroma begins with unset memory."""
+WRITTEN = "index_metadata.pickle"
+"""File without which Chroma believes none of the others."""
 
 
 class IndexFailed(Exception):
@@ -32,6 +41,7 @@ class VectorIndex:
         self._directory = directory
         self._client: Any = None
         self._collections: dict[int, Any] = {}
+        self._alone = threading.RLock()
 
     def open(self, identity: str) -> bool:
         """Load Chroma (seconds) and its files. False if it starts empty and must be filled and sealed.
@@ -51,11 +61,11 @@ class VectorIndex:
 
     def wipe(self) -> None:
         """Start again with an empty directory, unsealed. Raises IndexFailed."""
-        self.close()
-        with _failures():
+        with self._writing():
+            self.close()
             if self._directory.exists():
                 shutil.rmtree(self._directory)
-        self._open_client()
+            self._open_client()
 
     def seal(self, identity: str) -> None:
         """Say that every vector of that database is in here or in its outbox."""
@@ -69,21 +79,21 @@ class VectorIndex:
     def put(self, user: int, ids: Sequence[int], vectors: Vectors) -> None:
         """Add or overwrite vectors, shape (len(ids), dimensions). Raises IndexFailed."""
         collection = self._collection(user)
-        with _failures():
-            for first in range(0, len(ids), BATCH):
-                part = slice(first, first + BATCH)
+        for first in range(0, len(ids), BATCH):
+            part = slice(first, first + BATCH)
+            with self._writing():
                 collection.upsert(ids=[str(chunk) for chunk in ids[part]], embeddings=vectors[part])
 
     def remove(self, user: int, ids: Sequence[int]) -> None:
         """Take vectors out; unknown ids are no error. Raises IndexFailed."""
         collection = self._collection(user)
-        with _failures():
-            for first in range(0, len(ids), BATCH):
+        for first in range(0, len(ids), BATCH):
+            with self._writing():
                 collection.delete(ids=[str(chunk) for chunk in ids[first : first + BATCH]])
 
     def ids(self) -> dict[int, set[int]]:
         """Every user's passage ids, users without any left out. Raises IndexFailed."""
-        with _failures():
+        with self._writing():
             held = {
                 int(collection.name.removeprefix("user-")): {
                     int(chunk) for chunk in collection.get(include=[])["ids"]
@@ -103,10 +113,11 @@ class VectorIndex:
 
     def close(self) -> None:
         """Let go of the files."""
-        client, self._client = self._client, None
-        self._collections = {}
+        with self._alone:
+            client, self._client = self._client, None
+            self._collections = {}
         if client is not None:
-            with _failures():
+            with self._writing():
                 client.close()
 
     @property
@@ -120,7 +131,7 @@ class VectorIndex:
             return None
 
     def _open_client(self) -> None:
-        with _failures():
+        with self._writing():
             import chromadb
             from chromadb.config import Settings
 
@@ -130,12 +141,36 @@ class VectorIndex:
             )
 
     def _collection(self, user: int) -> Any:
-        if user not in self._collections:
-            with _failures():
-                self._collections[user] = self._client.get_or_create_collection(
-                    f"user-{user}", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-                )
-        return self._collections[user]
+        known = self._collections.get(user)
+        return self._opened(user) if known is None else known
+
+    def _opened(self, user: int) -> Any:
+        """Chroma reads its log, and may begin an index, at the first question: it is asked one here."""
+        with self._writing():
+            collection = self._client.get_or_create_collection(
+                f"user-{user}", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+            )
+            collection.count()
+            self._collections[user] = collection
+        return collection
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._alone, _failures():
+            try:
+                yield
+            finally:
+                _erase_begun(self._directory)
+
+
+def _erase_begun(directory: Path) -> None:
+    """Set to zero what Chroma has begun and not written, which it never reads. Time 0 says: done."""
+    for path in (begun for name in BEGUN for begun in directory.glob(f"*/{name}")):
+        state = path.stat()
+        if state.st_mtime_ns and not path.with_name(WRITTEN).exists():
+            with path.open("r+b") as file:
+                file.write(bytes(state.st_size))
+            os.utime(path, ns=(0, 0))
 
 
 def _forget_failed_clients() -> None:

@@ -32,6 +32,16 @@ async def test_a_document_is_found_by_its_words_and_quoted_at_its_place(keeper: 
     assert await keeper.find_file("u", "docs/varn.txt", "0" * 64) is None
 
 
+async def test_nothing_stays_of_what_was_edited_away(keeper: Keeper, add: Any, vectors_of: Any) -> None:
+    await add("a.txt", "harbour\ndawn")
+    await add("b.txt", "tower")
+    await add("a.txt", "bridge")
+    files = bytes_under(keeper._directory)
+    gone = [b"harbour", b"dawn", *(row.tobytes() for row in vectors_of(2, 1))]
+    assert not [one for one in gone if one in files]
+    assert b"bridge" in files
+
+
 async def test_an_event_writes_once_even_after_a_later_edit(keeper: Keeper, add: Any) -> None:
     first = await add("a.txt", "one", event="e1")
     assert await add("a.txt", "one", event="e1") == first
