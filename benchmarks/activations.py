@@ -1,6 +1,7 @@
 """How hidden states best travel between actors over Ray on one machine. Knows no model.
 
-    python -m benchmarks.activations [--rows 1 16 512] [--actors 2 3] [--rounds 3] [--passes 60] [--json]
+    python -m benchmarks.activations [--rows 1 16 512] [--actors 2 3] [--rounds 3] [--passes 60] [--work-ms 0]
+        [--json]
 
 A pass is what a step of a sharded model is: a small order goes to the first actor, an array [rows, 576] of
 float32 from each actor to the next, a small answer comes back. Ways:
@@ -14,6 +15,7 @@ float32 from each actor to the next, a small answer comes back. Ways:
     graph-one   the same, compiled for one execution at a time
 
 Actors: their methods are plain (sync), coroutines (async), or coroutines that compute in a thread (thread).
+With --work-ms they compute between receiving and sending, as shards do, and waiting actors may be in the way.
 All ways take turns in every round; a graph and its actors exist only in its turn: they may never rest.
 Printed are medians over the rounds: milliseconds of one pass alone, passes a second with --flight under way
 at once, processor time of all processes for one such pass, and the cores that they take while they wait.
@@ -53,12 +55,16 @@ Turn = Callable[[], AbstractContextManager[tuple[Way, list[psutil.Process]]]]
 class Stage:
     """One actor of the chain, at `place` of `count`."""
 
-    def __init__(self, place: int, count: int, following: Any = None) -> None:
+    def __init__(self, place: int, count: int, work_ms: float, following: Any = None) -> None:
         self._first, self._last = place == 0, place == count - 1
+        self._work_s = work_ms / 1000
         self._following = following
 
     def compute(self, given: Any) -> Any:
         """An order (rows) or the previous array, to the next array or the answer (a number)."""
+        until = time.thread_time() + self._work_s
+        while time.thread_time() < until:
+            pass
         array = np.ones((given, WIDTH), np.float32) if self._first else given + 1
         return float(array[:, 0].sum()) if self._last else array
 
@@ -125,8 +131,8 @@ def main() -> int:
 async def _measure(options: argparse.Namespace, count: int, kind: str) -> list[Row]:
     """Every way over chains of `count` actors of one kind; a way's turn measures every payload."""
     samples: dict[tuple[int, str], list[Sample]] = {}
-    with _chain(count, kind) as plain:
-        ways = {**_plain_ways(plain, kind), **_graph_ways(count, kind, options.flight)}
+    with _chain(count, kind, options.work_ms) as plain:
+        ways = {**_plain_ways(plain, kind), **_graph_ways(count, kind, options)}
         for number in range(options.rounds):
             for name in list(ways)[:: 1 if number % 2 else -1]:
                 flight = 1 if name == "graph-one" else options.flight
@@ -185,14 +191,14 @@ def _cpu(processes: list[psutil.Process]) -> float:
 
 
 @contextmanager
-def _chain(count: int, kind: str) -> Iterator[list[Any]]:
+def _chain(count: int, kind: str, work_ms: float) -> Iterator[list[Any]]:
     """Actors in order, each knowing the one after it."""
     import ray
 
     remote = ray.remote(Stage if kind == "sync" else AsyncStage).options(num_cpus=0)
     chain: list[Any] = []
     for place in reversed(range(count)):
-        chain.insert(0, remote.remote(place, count, chain[0] if chain else None))
+        chain.insert(0, remote.remote(place, count, work_ms, chain[0] if chain else None))
     ray.get([actor.pid.remote() for actor in chain])
     yield chain
     for actor in chain:
@@ -227,22 +233,25 @@ def _standing(way: Way, processes: list[psutil.Process]) -> Iterator[tuple[Way, 
     yield way, processes
 
 
-def _graph_ways(count: int, kind: str, flight: int) -> dict[str, Turn]:
+def _graph_ways(count: int, kind: str, options: argparse.Namespace) -> dict[str, Turn]:
     """Compiled graphs, each over actors of its own that end with its turn."""
     if kind == "thread":
         return {}
+    made = partial(_graph, count, kind, options.work_ms)
     return {
-        "graph": partial(_graph, count, kind, flight, awaited=True),
-        "graph-get": partial(_graph, count, kind, flight, awaited=False),
-        "graph-one": partial(_graph, count, kind, 1, awaited=False),
+        "graph": partial(made, options.flight, awaited=True),
+        "graph-get": partial(made, options.flight, awaited=False),
+        "graph-one": partial(made, 1, awaited=False),
     }
 
 
 @contextmanager
-def _graph(count: int, kind: str, flight: int, awaited: bool) -> Iterator[tuple[Way, list[psutil.Process]]]:
+def _graph(
+    count: int, kind: str, work_ms: float, flight: int, awaited: bool
+) -> Iterator[tuple[Way, list[psutil.Process]]]:
     from ray.dag import InputNode
 
-    with _chain(count, kind) as actors:
+    with _chain(count, kind, work_ms) as actors:
         processes = _processes(actors)
         with InputNode() as order:
             node = order
@@ -323,6 +332,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="Turns of each way.")
     parser.add_argument("--passes", type=int, default=60, help="Passes of one measurement.")
     parser.add_argument("--flight", type=int, default=8, help="Passes under way at once.")
+    parser.add_argument("--work-ms", type=float, default=0, help="Processor time of each actor in a pass.")
     parser.add_argument("--json", action="store_true", help="Print one JSON list instead of the table.")
     return parser.parse_args()
 
