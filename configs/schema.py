@@ -63,7 +63,7 @@ class EngineSettings(Section):
     threads: int = Field(default=1, ge=1)
     """Compute threads of the torch engine on CPU."""
     merge_after: int = Field(default=64, ge=0)
-    """Steps that one adapter must serve alone until it is merged into the weights; 0: never (torch engine)."""
+    """Steps that one adapter serves alone until it is merged into the weights; 0: never (torch engine)."""
     max_adapters: int = Field(default=2, ge=0)
     """LoRA adapters that vLLM computes with at once; 0 turns LoRA off there."""
     max_adapter_rank: Literal[8, 16, 32, 64, 128, 256] = 32
