@@ -104,9 +104,10 @@ class Shard:
         return Health(ok=not detail, detail=detail, waiting=len(self._turns))
 
     async def close(self) -> None:
-        """Let the step that is being computed end, and fail all others."""
+        """Let the step that is being computed end, fail all others, and free the memory."""
         self._fail_waiting("the shard is closed")
         await asyncio.to_thread(partial(self._thread.shutdown, cancel_futures=True))
+        self._model = None
 
     # --- on the event loop ---
 
