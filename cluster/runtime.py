@@ -4,10 +4,13 @@ import ipaddress
 import logging
 import os
 import secrets
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +73,38 @@ def _connect(options: dict[str, Any]) -> Any:
     import ray
 
     try:
-        return ray.init(**options)
+        with _apart():
+            return ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise NotReady(f"no Ray at {options['address']!r}: {error}") from error
+
+
+_forking = threading.local()
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Each process that this thread forks within leads a group of its own, out of reach of a signal to ours.
+
+    A signal to the group would otherwise end Ray before this process has said goodbye to it. Elsewhere than
+    on Linux Ray itself ends its processes by their group.
+    """
+    _watch_forks()
+    _forking.apart = sys.platform == "linux"
+    try:
+        yield
+    finally:
+        _forking.apart = False
+
+
+@cache
+def _watch_forks() -> None:
+    os.register_at_fork(after_in_child=_lead_a_group)
+
+
+def _lead_a_group() -> None:
+    if getattr(_forking, "apart", False):
+        os.setpgid(0, 0)
 
 
 def _starting(settings: Settings) -> dict[str, Any]:

@@ -82,7 +82,10 @@ def _free_port() -> int:
 
 
 @pytest.mark.ray
-def test_ctrl_c_stops_every_process_that_was_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_group_stops_every_process_that_was_started(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")},
         "PAL_HOME": str(tmp_path),
@@ -98,7 +101,7 @@ def test_ctrl_c_stops_every_process_that_was_started(tmp_path: Path) -> None:
     assert json.loads(server.stdout.readline())["status"] == "ready"
     family = psutil.Process(server.pid).children(recursive=True)
     assert len(family) > 3
-    os.killpg(server.pid, signal.SIGINT)
+    os.killpg(server.pid, number)
     assert server.wait(timeout=100) == 0
     assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
     assert not (tmp_path / "run" / "server.json").exists()
