@@ -6,7 +6,7 @@
 Prompts are cut from the project's own documents, of 1 token to the longest, evenly on a logarithmic scale.
 Every number of shards runs in this process and over Ray, without an adapter and with a random LoRA adapter,
 all prompts at once, reusing prefixes. Printed for each: prompts whose tokens are all equal, the largest
-difference of the logits after every fourth prompt (computed without reuse), and where tokens differ, how
+difference of the logits after one prompt in `--every` (computed without reuse), and where tokens differ, how
 close the two best logits of transformers were.
 """
 
@@ -37,8 +37,6 @@ from configs.schema import EngineSettings
 
 ADAPTER = "random"
 STEP = 512
-CHECKED = 4
-"""Logits are compared for one prompt in so many."""
 CONSOLE = Console(stderr=True)
 
 
@@ -69,7 +67,9 @@ def main() -> int:
         for host in options.hosts:
             for shards in options.shards:
                 engine = EngineSettings(dtype="float32", shards=shards, max_sequences=8)
-                row = asyncio.run(_compare(engine, model, host, adapter, prompts, wanted, options.tokens))
+                row = asyncio.run(
+                    _compare(engine, model, host, adapter, prompts, wanted, options.tokens, options.every)
+                )
                 rows += row
     if options.json:
         print(json.dumps(rows))
@@ -148,9 +148,10 @@ async def _compare(
     prompts: Sequence[list[int]],
     wanted: dict[str | None, list[Reference]],
     tokens: int,
+    every: int,
 ) -> list[dict[str, Any]]:
     """One row for each adapter: equal prompts, largest difference of logits, gaps where tokens differ."""
-    off = await _logits_off(settings, model, host, adapters, prompts, wanted)
+    off = await _logits_off(settings, model, host, adapters, prompts, wanted, every)
     engine = await TorchEngine.create(settings, model, ModelTokenizer(model), apart=host == "ray")
     rows: list[dict[str, Any]] = []
     for name, path in adapters.items():
@@ -204,6 +205,7 @@ async def _logits_off(
     adapters: dict[str | None, Path | None],
     prompts: Sequence[list[int]],
     wanted: dict[str | None, list[Reference]],
+    every: int,
 ) -> dict[str | None, float]:
     """The largest difference of any logit after a prompt, asked of the shards themselves."""
     plan = layout(model, 4)
@@ -215,7 +217,7 @@ async def _logits_off(
         if name is not None and path is not None:
             await chain.each(lambda shard, name=name, path=path: shard.load_adapter(name, path))  # type: ignore[misc]
         worst = 0.0
-        for prompt, reference in list(zip(prompts, wanted[name], strict=True))[1::CHECKED]:
+        for prompt, reference in list(zip(prompts, wanted[name], strict=True))[every - 1 :: every]:
             assert len(prompt) <= slots
             for start in range(0, len(prompt), STEP):
                 piece = Piece(
@@ -240,6 +242,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--prompts", type=int, default=50, help="Prompts.")
     parser.add_argument("--longest", type=int, default=6000, help="Tokens of the longest prompt.")
     parser.add_argument("--tokens", type=int, default=16, help="Tokens generated for each.")
+    parser.add_argument("--every", type=int, default=4, help="Compare logits after one prompt in so many.")
     parser.add_argument("--shards", nargs="+", type=int, default=[1, 2, 3], help="Numbers of shards.")
     parser.add_argument("--hosts", nargs="+", choices=("here", "ray"), default=["here", "ray"], help="Where.")
     parser.add_argument("--model", help="Directory of the model; default: engine.model of the settings.")
