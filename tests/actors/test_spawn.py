@@ -181,4 +181,5 @@ class TestOnRay:
         await handle.start()
         await spawn.stop(handle)
         with pytest.raises(NotReady, match="Counter"):
-            await handle.add()
+            for _ in range(1000):  # Ray kills without waiting, so a few calls may still be answered
+                await handle.add()
