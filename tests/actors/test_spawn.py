@@ -180,6 +180,11 @@ class TestOnRay:
         handle = spawn.on_ray(Counter, tmp_path, placement=spawn.Placement(num_cpus=0))
         await handle.start()
         await spawn.stop(handle)
-        with pytest.raises(NotReady, match="Counter"):
-            for _ in range(1000):  # Ray kills without waiting, so a few calls may still be answered
+
+        async def call_until_it_is_dead() -> None:
+            """Ray kills without waiting, so a few calls may still be answered."""
+            for _ in range(1000):
                 await handle.add()
+
+        with pytest.raises(NotReady, match="Counter"):
+            await call_until_it_is_dead()
