@@ -18,6 +18,7 @@ from actors.messages import EngineFailed, Gone, PalError, Pick, Step, TokenDelta
 
 if TYPE_CHECKING:
     from actors.engines.chain import Chain
+    from actors.shard import Shard
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +73,8 @@ class Driver:
         self._woken.set()
 
     async def load_adapter(self, name: str, path: Path) -> None:
-        """Load an adapter on every shard between two steps."""
-        await self._do(Errand(lambda: self._chain.each(lambda shard: shard.load_adapter(name, path))))
-        self._adapters[name] = path
+        """Load an adapter on every shard between two steps, or on none."""
+        await self._do(Errand(lambda: self._load(name, path)))
 
     async def unload_adapter(self, name: str) -> None:
         """Remove an adapter from every shard once no request uses it."""
@@ -276,6 +276,16 @@ class Driver:
             await self._chain.each(lambda shard: shard.merge_adapter(wanted))
             self._merging.became(wanted)
 
+    async def _load(self, name: str, path: Path) -> None:
+        try:
+            await self._chain.each(lambda shard: shard.load_adapter(name, path))
+        except Gone:
+            raise
+        except PalError:
+            await self._chain.each(lambda shard: _let_go(shard, name))
+            raise
+        self._adapters[name] = path
+
     async def _unload(self, name: str) -> None:
         if self._merging.merged == name:
             await self._chain.each(lambda shard: shard.merge_adapter(None))
@@ -286,6 +296,12 @@ class Driver:
 
     def _adapters_in_use(self) -> set[str | None]:
         return {one.adapter for one in (*self.schedule.running, *self.schedule.waiting) if not one.cancelled}
+
+
+async def _let_go(shard: "Shard", name: str) -> None:
+    """Unload an adapter where it is loaded."""
+    if name in (await shard.facts()).adapters:
+        await shard.unload_adapter(name)
 
 
 def _tensor(logits: np.ndarray[tuple[int], np.dtype[np.float32]]) -> torch.Tensor:

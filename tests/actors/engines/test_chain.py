@@ -1,4 +1,5 @@
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -6,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from actors.engines.chain import build, cache_slots, layout
 from actors.engines.torch import TorchEngine
-from actors.messages import NotReady, Sampling
+from actors.messages import InvalidRequest, NotReady, Sampling
 from actors.models.tokenizer import ModelTokenizer
 from configs.schema import EngineSettings
 
@@ -70,6 +73,23 @@ async def test_several_shards_in_this_process(tiny_model: Path, alone: TorchEngi
     await engine.close()
 
 
+async def test_an_adapter_that_one_shard_refuses_is_on_none(tiny_model: Path, tmp_path: Path) -> None:
+    inputs = json.loads((tiny_model / "config.json").read_text())["hidden_size"]
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 2}')
+    name = "base_model.model.model.layers.{}.self_attn.q_proj.lora_{}.weight"
+    tensors = {
+        name.format(layer, side): torch.zeros(shape)
+        for layer, width in ((0, inputs), (2, inputs + 1))
+        for side, shape in (("A", (2, width)), ("B", (inputs, 2)))
+    }
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    engine = await make(tiny_model, shards=3)
+    with pytest.raises(InvalidRequest):
+        await engine.load_adapter("half", tmp_path)
+    assert [facts.adapters for facts in await engine.facts()] == [()] * 3
+    await engine.close()
+
+
 async def test_more_shards_than_layers(tiny_model: Path) -> None:
     with pytest.raises(NotReady, match="layers"):
         await make(tiny_model, shards=99)
@@ -92,7 +112,8 @@ async def test_a_killed_shard_comes_back_and_no_token_changes(
     os.kill(before[1].pid, signal.SIGKILL)
     assert await asyncio.gather(*playing) == expected
     after = await engine.facts()
-    assert (after[0].pid, after[1].pid) == (before[0].pid, after[1].pid) != (before[0].pid, before[1].pid)
+    assert after[0].pid == before[0].pid
+    assert after[1].pid != before[1].pid
     await engine.close()
 
 

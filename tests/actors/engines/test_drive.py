@@ -9,7 +9,7 @@ from actors.engines.blocks import Blocks
 from actors.engines.drive import Driver
 from actors.engines.merging import Merging
 from actors.engines.schedule import Request, Schedule
-from actors.messages import Gone, InvalidRequest, PalError, Pick, Sampling, Step, TokenDelta
+from actors.messages import Gone, InvalidRequest, PalError, Pick, Sampling, ShardFacts, Span, Step, TokenDelta
 
 GREEDY = {"temperature": 0.0, "ignore_eos": True}
 
@@ -50,6 +50,11 @@ class FakeShard:
             raise InvalidRequest("does not fit")
         if name not in self.adapters:
             self.adapters.append(name)
+
+    async def facts(self) -> ShardFacts:
+        return ShardFacts(
+            span=Span(0, 1, 1), weight_bytes=0, cache_bytes=0, node="", pid=0, adapters=tuple(self.adapters)
+        )
 
     async def unload_adapter(self, name: str) -> None:
         self.adapters.remove(name)
