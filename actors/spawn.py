@@ -152,9 +152,8 @@ async def relay(stages: Sequence[object], method: str, message: object) -> Any:
         for stage in stages:
             result = await getattr(stage, method)(message, result)
         return result
-    return await _call(
-        "actor", _Relay([stage._actor for stage in stages if isinstance(stage, _Proxy)], method), message
-    )
+    proxies = [stage for stage in stages if isinstance(stage, _Proxy)]
+    return await _call(proxies[0]._cls.__name__, _Relay([one._actor for one in proxies], method), message)
 
 
 class _Relay:

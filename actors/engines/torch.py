@@ -34,7 +34,7 @@ Inbox = asyncio.Queue[TokenDelta | PalError]
 
 
 class TorchEngine:
-    """Generates with a transformers model that one or several shards hold."""
+    """Generates with a Llama-like decoder that one or several shards hold."""
 
     def __init__(
         self, settings: EngineSettings, path: Path, tokenizer: ModelTokenizer, plan: Layout, chain: Chain

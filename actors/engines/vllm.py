@@ -251,7 +251,7 @@ def engine_arguments(settings: EngineSettings, path: Path, *, cpu: bool, devices
     """vLLM's engine arguments for these settings on a machine with `devices` GPUs (or none: `cpu`).
 
     On a CPU with one compute thread vLLM's scheduler computes itself: a worker process beside it, which vLLM
-    would start for the sake of thread settings, costs a third of the start and waits for work in a busy loop.
+    would start for the sake of thread settings, imports vLLM once more and waits for work in a busy loop.
     """
     from vllm.config import StructuredOutputsConfig
 
