@@ -49,6 +49,16 @@ class Reference:
     gaps: list[float]
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What every arrangement of shards is asked, and what transformers answered with each adapter."""
+
+    model: Path
+    adapters: dict[str | None, Path | None]
+    prompts: list[list[int]]
+    wanted: dict[str | None, list[Reference]]
+
+
 def main() -> int:
     """Compare and print; 1 if any token differs or a logit is more than 1e-3 off."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,14 +72,13 @@ def main() -> int:
         wanted = {
             name: list(references(model, path, prompts, options.tokens)) for name, path in adapter.items()
         }
+        trial = Trial(model, adapter, prompts, wanted)
         if "ray" in options.hosts:
             stack.enter_context(ray_runtime(settings))
         for host in options.hosts:
             for shards in options.shards:
                 engine = EngineSettings(dtype="float32", shards=shards, max_sequences=8)
-                row = asyncio.run(
-                    _compare(engine, model, host, adapter, prompts, wanted, options.tokens, options.every)
-                )
+                row = asyncio.run(_compare(engine, host, trial, options.tokens, options.every))
                 rows += row
     if options.json:
         print(json.dumps(rows))
@@ -141,20 +150,14 @@ def references(
 
 
 async def _compare(
-    settings: EngineSettings,
-    model: Path,
-    host: str,
-    adapters: dict[str | None, Path | None],
-    prompts: Sequence[list[int]],
-    wanted: dict[str | None, list[Reference]],
-    tokens: int,
-    every: int,
+    settings: EngineSettings, host: str, trial: Trial, tokens: int, every: int
 ) -> list[dict[str, Any]]:
     """One row for each adapter: equal prompts, largest difference of logits, gaps where tokens differ."""
-    off = await _logits_off(settings, model, host, adapters, prompts, wanted, every)
+    off = await _logits_off(settings, host, trial, every)
+    model, prompts, wanted = trial.model, trial.prompts, trial.wanted
     engine = await TorchEngine.create(settings, model, ModelTokenizer(model), apart=host == "ray")
     rows: list[dict[str, Any]] = []
-    for name, path in adapters.items():
+    for name, path in trial.adapters.items():
         if name is not None and path is not None:
             await engine.load_adapter(name, path)
         answers = await asyncio.gather(*(_greedy(engine, prompt, tokens, name) for prompt in prompts))
@@ -199,25 +202,20 @@ def _gap_at_difference(answer: list[int], reference: Reference) -> float | None:
 
 
 async def _logits_off(
-    settings: EngineSettings,
-    model: Path,
-    host: str,
-    adapters: dict[str | None, Path | None],
-    prompts: Sequence[list[int]],
-    wanted: dict[str | None, list[Reference]],
-    every: int,
+    settings: EngineSettings, host: str, trial: Trial, every: int
 ) -> dict[str | None, float]:
     """The largest difference of any logit after a prompt, asked of the shards themselves."""
-    plan = layout(model, 4)
-    chain = await build(settings, model, plan, apart=host == "ray")
+    plan = layout(trial.model, 4)
+    chain = await build(settings, trial.model, plan, apart=host == "ray")
     slots = cache_slots(settings, plan)
     number = 0
     off: dict[str | None, float] = {}
-    for name, path in adapters.items():
+    for name, path in trial.adapters.items():
         if name is not None and path is not None:
             await chain.each(lambda shard, name=name, path=path: shard.load_adapter(name, path))  # type: ignore[misc]
         worst = 0.0
-        for prompt, reference in list(zip(prompts, wanted[name], strict=True))[every - 1 :: every]:
+        pairs = list(zip(trial.prompts, trial.wanted[name], strict=True))
+        for prompt, reference in pairs[every - 1 :: every]:
             assert len(prompt) <= slots
             for start in range(0, len(prompt), STEP):
                 piece = Piece(

@@ -95,19 +95,14 @@ def _why_kept(layer: nn.Linear, kind: Kind, uses: Mapping[int, int]) -> str:
     return ""
 
 
-class Int8Linear(nn.Module):
-    """A linear layer whose weights are 8-bit integers, with one scale for each output."""
+class QuantisedLinear(nn.Module):
+    """What both kinds share: sizes, bias, and rows of any shape."""
 
-    weight: torch.Tensor
-    scale: torch.Tensor
     bias: torch.Tensor | None
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = layer.in_features, layer.out_features
-        weight_OI, scale_O = to_int8(layer.weight.detach())
-        self.register_buffer("weight", weight_OI)
-        self.register_buffer("scale", scale_O)
         self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -118,6 +113,26 @@ class Int8Linear(nn.Module):
         return y if self.bias is None else y + self.bias
 
     def _product(self, x_RI: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        """The sizes, as torch's linear layer shows them."""
+        return f"in_features={self.in_features}, out_features={self.out_features}"
+
+
+class Int8Linear(QuantisedLinear):
+    """A linear layer whose weights are 8-bit integers, with one scale for each output."""
+
+    weight: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__(layer)
+        weight_OI, scale_O = to_int8(layer.weight.detach())
+        self.register_buffer("weight", weight_OI)
+        self.register_buffer("scale", scale_O)
+
+    def _product(self, x_RI: torch.Tensor) -> torch.Tensor:
         if x_RI.device.type == "mps":
             return torch._weight_int8pack_mm(x_RI.contiguous(), self.weight, self.scale.to(x_RI.dtype))
         if x_RI.device.type == "cpu" and len(x_RI) <= FEW_ROWS:
@@ -126,12 +141,8 @@ class Int8Linear(nn.Module):
             return digits_by_int8(x_RI, self.weight, self.scale)
         return F.linear(x_RI, self.weight.to(x_RI.dtype)) * self.scale.to(x_RI.dtype)
 
-    def extra_repr(self) -> str:
-        """The sizes, as torch's linear layer shows them."""
-        return f"in_features={self.in_features}, out_features={self.out_features}"
 
-
-class Int4Linear(nn.Module):
+class Int4Linear(QuantisedLinear):
     """A linear layer whose weights are 4-bit integers, packed for the device it was made on.
 
     Each group of 32 inputs of an output has a scale and a zero: weight = (integer - 8) * scale + zero.
@@ -139,24 +150,14 @@ class Int4Linear(nn.Module):
 
     packed: torch.Tensor
     scale_zero: torch.Tensor
-    bias: torch.Tensor | None
 
     def __init__(self, layer: nn.Linear) -> None:
-        super().__init__()
-        self.in_features, self.out_features = layer.in_features, layer.out_features
+        super().__init__(layer)
         weight = layer.weight.detach()
         on_cpu = weight.device.type == "cpu"
         weight_OI, scale_zero_GO2 = to_int4(weight, torch.bfloat16 if on_cpu else weight.dtype)
         self.register_buffer("packed", _pack_for_cpu(weight_OI) if on_cpu else _pack_for_mps(weight_OI))
         self.register_buffer("scale_zero", scale_zero_GO2)
-        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """[..., I] to [..., O], in the number format of `x`."""
-        x_RI = x.reshape(-1, self.in_features)
-        y_RO = self._product(x_RI).to(x.dtype)
-        y = y_RO.view(*x.shape[:-1], self.out_features)
-        return y if self.bias is None else y + self.bias
 
     def _product(self, x_RI: torch.Tensor) -> torch.Tensor:
         if x_RI.device.type == "mps":
@@ -178,8 +179,8 @@ class Int4Linear(nn.Module):
         return tiles.view(-1, self.in_features, TILE).transpose(0, 1).reshape(self.in_features, outputs)
 
     def extra_repr(self) -> str:
-        """The sizes, as torch's linear layer shows them."""
-        return f"in_features={self.in_features}, out_features={self.out_features}, group={GROUP}"
+        """The sizes, as torch's linear layer shows them, and the group's."""
+        return f"{super().extra_repr()}, group={GROUP}"
 
 
 def to_int8(weight_OI: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
