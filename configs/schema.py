@@ -140,6 +140,35 @@ class DocumentSettings(Section):
     """Keep a Chroma index beside SQLite; search works without it."""
 
 
+class MemorySettings(Section):
+    """What is remembered of users, and how it comes back."""
+
+    partitions: int = Field(default=1, ge=1, le=256)
+    """Keepers that share the users between them; `pal memory rebalance` moves users when it changes."""
+    chat: Literal["authenticated", "always", "never"] = "authenticated"
+    """Whose chats read and write memories when the request does not say: users with a key, all, nobody."""
+    results: int = Field(default=10, ge=1, le=100)
+    """Memories recalled for one question."""
+    context_tokens: int = Field(default=512, ge=32)
+    """Tokens of a chat's prompt that memories may take, all levels together."""
+    session_tokens: int = Field(default=1024, ge=32)
+    """Tokens of a session's last turns that are kept at hand (the short-term level)."""
+    embed: Literal["now", "later"] = "now"
+    """Compute a memory's vector before its write is acknowledged, or soon after."""
+    max_characters: int = Field(default=20_000, ge=100)
+    """Longest single memory; a longer one is refused, never cut."""
+    half_life_days: float = Field(default=90, gt=0)
+    """Days without use after which an unimportant memory has half its strength; pinned ones keep it."""
+    decay_weight: float = Field(default=0.5, ge=0)
+    """How much a memory's lost strength costs it in ranking (log-odds); 0 turns decay off."""
+    archive_below: float = Field(default=0, ge=0, le=1)
+    """Strength below which consolidation archives a memory; 0 archives none."""
+    proposals: Literal["off", "extract", "model"] = "off"
+    """Session summaries that consolidation proposes: none, of what was said, or written by the model."""
+    ranker: Path | None = None
+    """Weights of your own from `pal memory train-ranker`; unset: those that are shipped."""
+
+
 class ClusterSettings(Section):
     """How Ray is started or joined."""
 
@@ -181,6 +210,8 @@ class Settings(Section):
     """What users reach over HTTP."""
     documents: DocumentSettings = DocumentSettings()
     """How documents are read, cut and searched."""
+    memory: MemorySettings = MemorySettings()
+    """What is remembered of users, and how it comes back."""
     cluster: ClusterSettings = ClusterSettings()
     """How Ray is started or joined."""
     models: ModelSettings = ModelSettings()

@@ -26,7 +26,12 @@ def _m001_documents(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_documents,)
+def _m002_memories(connection: sqlite3.Connection) -> None:
+    for statement in _MEMORIES.split(";\n"):
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_documents, _m002_memories)
 
 _DOCUMENTS = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -98,4 +103,82 @@ CREATE TABLE outbox (
     present INTEGER NOT NULL
 );
 CREATE INDEX outbox_by_user ON outbox (user, chunk)
+""".strip()
+
+_MEMORIES = """
+CREATE TABLE memories (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    user INTEGER NOT NULL REFERENCES users (id),
+    kind TEXT NOT NULL,
+    session TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    agent TEXT NOT NULL,
+    role TEXT NOT NULL,
+    speaker TEXT NOT NULL,
+    text TEXT NOT NULL,
+    words INTEGER NOT NULL,
+    valid_from REAL NOT NULL,
+    created_at REAL NOT NULL,
+    updated_at REAL NOT NULL,
+    importance REAL NOT NULL,
+    pinned INTEGER NOT NULL,
+    expires_at REAL,
+    archived_at REAL,
+    merged_into INTEGER REFERENCES memories (number) ON DELETE SET NULL,
+    uses INTEGER NOT NULL DEFAULT 0,
+    used_at REAL,
+    event_id TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    UNIQUE (user, id)
+);
+CREATE INDEX memories_by_session ON memories (user, session, ordinal);
+CREATE INDEX memories_that_expire ON memories (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE memory_vectors (
+    memory INTEGER PRIMARY KEY REFERENCES memories (number) ON DELETE CASCADE,
+    vector BLOB NOT NULL
+);
+CREATE TABLE memory_facts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    user INTEGER NOT NULL REFERENCES users (id),
+    memory INTEGER NOT NULL REFERENCES memories (number) ON DELETE CASCADE,
+    subject TEXT NOT NULL,
+    slot TEXT NOT NULL,
+    value TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    holds INTEGER NOT NULL,
+    single INTEGER NOT NULL,
+    valid_from REAL NOT NULL,
+    valid_to REAL,
+    ended_by INTEGER,
+    created_at REAL NOT NULL
+);
+CREATE INDEX facts_by_slot ON memory_facts (user, subject, slot, valid_from);
+CREATE INDEX facts_of_memory ON memory_facts (memory);
+CREATE TABLE memory_sources (
+    memory INTEGER NOT NULL REFERENCES memories (number) ON DELETE CASCADE,
+    source TEXT NOT NULL,
+    PRIMARY KEY (memory, source)
+) WITHOUT ROWID;
+CREATE TABLE memory_changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    memory INTEGER NOT NULL REFERENCES memories (number) ON DELETE CASCADE,
+    event TEXT NOT NULL,
+    old TEXT,
+    new TEXT,
+    at REAL NOT NULL
+);
+CREATE INDEX changes_of_memory ON memory_changes (memory);
+CREATE TABLE tombstones (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    memory_id TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    forgotten_at REAL NOT NULL,
+    UNIQUE (owner, memory_id)
+);
+CREATE INDEX tombstones_by_event ON tombstones (owner, event_id);
+ALTER TABLE outbox ADD COLUMN space TEXT NOT NULL DEFAULT 'passages';
+ALTER TABLE users ADD COLUMN memory_generation INTEGER NOT NULL DEFAULT 0
 """.strip()
