@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from actors.identity import RANDOM, Identity
 from actors.memory.database import next_number
-from actors.memory.files import Order, file_number, record, seen, user_number
+from actors.memory.files import Order, file_number, record, seen
+from actors.memory.users import user_number
 from actors.messages import NotFound, StoreInfo
 
 
