@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from actors.memory import fulltext, vectors
+from actors.memory.spaces import PASSAGES
 from actors.memory.vectors import Matrices, Vectors
 from actors.messages import InvalidRequest, NotFound
 
@@ -177,7 +178,8 @@ class DocumentStore:
         if proposed is None:
             return None
         pending = self._connection.execute(
-            "SELECT chunk FROM outbox WHERE user = ? AND present LIMIT ?", (user, PENDING_LIMIT + 1)
+            "SELECT chunk FROM outbox WHERE user = ? AND present AND space = ? LIMIT ?",
+            (user, PASSAGES.name, PENDING_LIMIT + 1),
         ).fetchall()
         if len(pending) > PENDING_LIMIT:
             return None

@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
-
 from actors.identity import RANDOM, Identity
-from actors.memory import fulltext, outbox
+from actors.memory import indexing, width
 from actors.memory.database import next_number
+from actors.memory.spaces import PASSAGES
+from actors.memory.users import user_number
 from actors.memory.vectors import Vectors
 from actors.messages import ChunkText, FileInfo, InvalidRequest, NotFound, ParsedDocument
 
@@ -34,16 +34,6 @@ def check_filename(filename: str) -> None:
     )
     if wrong is not None:
         raise InvalidRequest(f"the file name {wrong}", param="filename", code="invalid_filename")
-
-
-def user_number(connection: sqlite3.Connection, user: str, *, create: bool = False) -> int:
-    """The user's row; 0, which no row has, for one not seen before. Raises InvalidRequest without a user."""
-    if not user or "\0" in user:
-        raise InvalidRequest("a user is needed: documents are never kept without one", param="user")
-    if create:
-        connection.execute("INSERT OR IGNORE INTO users (name) VALUES (?)", (user,))
-    row = connection.execute("SELECT id FROM users WHERE name = ?", (user,)).fetchone()
-    return 0 if row is None else int(row["id"])
 
 
 def seen(connection: sqlite3.Connection, user: int, event_id: str) -> str | None:
@@ -75,7 +65,7 @@ def add(
 ) -> FileInfo:
     """See Keeper.add_file. Runs inside a write transaction."""
     check_filename(document.filename)
-    _check_vectors(connection, chunks, vectors)
+    width.check(connection, vectors, len(chunks))
     number = user_number(connection, user, create=True)
     before = seen(connection, number, event_id)
     if before is not None:
@@ -95,7 +85,7 @@ def add(
     connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (file, document.content, document.text))
     _insert_chunks(connection, number, file, chunks, vectors)
     if row is not None:
-        fulltext.scrub(connection, number)
+        indexing.scrub(connection, PASSAGES, number)
     record(connection, number, event_id, file_id)
     return get(connection, user, file_id)
 
@@ -163,9 +153,9 @@ def delete(connection: sqlite3.Connection, user: str, file_id: str) -> None:
     _clear(connection, number, file)
     connection.execute("DELETE FROM files WHERE number = ?", (file,))
     if connection.execute("SELECT 1 FROM files WHERE user = ?", (number,)).fetchone() is None:
-        fulltext.drop(connection, number)
+        indexing.drop(connection, PASSAGES, number)
     else:
-        fulltext.scrub(connection, number)
+        indexing.scrub(connection, PASSAGES, number)
 
 
 def file_number(connection: sqlite3.Connection, user: str, file_id: str, param: str = "file_id") -> int:
@@ -196,8 +186,7 @@ def _insert(
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (file_id, user, document.filename, *_described(document, purpose), identity.now()),
     )
-    if not fulltext.exists(connection, user):
-        fulltext.create(connection, user)
+    indexing.prepare(connection, PASSAGES, user)
     return file_id, int(cursor.lastrowid or 0)
 
 
@@ -216,46 +205,23 @@ def _described(document: ParsedDocument, purpose: str) -> tuple[str, str, str, i
 def _insert_chunks(
     connection: sqlite3.Connection, user: int, file: int, chunks: Sequence[ChunkText], vectors: Vectors
 ) -> None:
+    numbers = []
     for ordinal, (chunk, vector) in enumerate(zip(chunks, vectors, strict=True)):
         cursor = connection.execute(
             'INSERT INTO chunks (user, file, ordinal, start, "end", heading, text) '
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (user, file, ordinal, chunk.start, chunk.end, chunk.heading, chunk.text),
         )
+        numbers.append(int(cursor.lastrowid or 0))
         connection.execute(
-            "INSERT INTO vectors VALUES (?, ?)",
-            (cursor.lastrowid, vector.astype("<f4", copy=False).tobytes()),
+            "INSERT INTO vectors VALUES (?, ?)", (numbers[-1], vector.astype("<f4", copy=False).tobytes())
         )
-    fulltext.add(connection, user, file)
-    outbox.added(connection, user, file)
-    _touch(connection, user)
+    indexing.added(connection, PASSAGES, user, numbers)
 
 
 def _clear(connection: sqlite3.Connection, user: int, file: int) -> None:
-    fulltext.remove(connection, user, file)
-    outbox.removed(connection, user, file)
+    rows = connection.execute("SELECT id FROM chunks WHERE file = ? ORDER BY id", (file,))
+    indexing.removed(connection, PASSAGES, user, [row["id"] for row in rows.fetchall()])
     connection.execute("DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = ?)", (file,))
     connection.execute("DELETE FROM chunks WHERE file = ?", (file,))
     connection.execute("DELETE FROM bodies WHERE file = ?", (file,))
-    _touch(connection, user)
-
-
-def _touch(connection: sqlite3.Connection, user: int) -> None:
-    connection.execute("UPDATE users SET generation = generation + 1 WHERE id = ?", (user,))
-
-
-def _check_vectors(connection: sqlite3.Connection, chunks: Sequence[ChunkText], vectors: Vectors) -> None:
-    if vectors.ndim != 2 or len(vectors) != len(chunks):
-        raise InvalidRequest(f"{len(chunks)} passages need as many vectors, not shape {vectors.shape}")
-    if not len(vectors):
-        return
-    if not np.isfinite(vectors).all():
-        raise InvalidRequest("a passage's vector has a value that is not a number")
-    width = str(vectors.shape[1])
-    connection.execute("INSERT OR IGNORE INTO facts VALUES ('dimensions', ?)", (width,))
-    row = connection.execute("SELECT value FROM facts WHERE name = 'dimensions'").fetchone()
-    if row["value"] != width:
-        raise InvalidRequest(
-            f"the stored vectors have {row['value']} dimensions and the new ones {width}: use the embedding "
-            "model that the documents were added with, or start with an empty directory"
-        )

@@ -1,6 +1,6 @@
-"""One user's full-text index: FTS5 over passages, and over their windows. Knows no vector and no ranking.
+"""One user's full-text indexes: FTS5 over the rows of a space. Knows no vector and no ranking.
 
-Each user has index tables of their own, so that one user's words neither slow nor sway another's search. Both
+Each user has index tables of their own, so that one user's words neither slow nor sway another's search. All
 are external-content tables over a view, so text is stored once, and SQLite can compare index and truth.
 """
 
@@ -8,10 +8,9 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from actors.memory.spaces import PASSAGES, Space
 from actors.memory.vectors import among
 
-NEIGHBOURS = 1
-"""Passages before and after that belong to a passage's window."""
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 _STRUCTURE = 10
 """Row of an FTS5 data table that describes the index's levels and segments."""
@@ -22,80 +21,79 @@ WORN_BYTES = 1000
 all segments adds two levels to it, and from 2,000 levels on FTS5 takes the index for corrupt."""
 
 
-def exists(connection: sqlite3.Connection, user: int) -> bool:
-    """Whether the user has an index (one without documents has none)."""
-    row = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (f"text_{user}",)).fetchone()
+def exists(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -> bool:
+    """Whether the user has an index of that space (one with nothing in it has none)."""
+    name = f"{space.texts[0].name}{int(user)}"
+    row = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (name,)).fetchone()
     return row is not None
 
 
-def create(connection: sqlite3.Connection, user: int) -> None:
+def create(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -> None:
     """Make the user's index tables, empty."""
-    user = int(user)
-    connection.execute(f"""
-        CREATE VIEW passages_{user} AS
-        SELECT c.id AS id, c.text AS text,
-            f.filename || char(10) || c.heading || char(10) || (
-                SELECT group_concat(n.text, char(10)) FROM (
-                    SELECT text FROM chunks WHERE file = c.file AND ordinal
-                    BETWEEN c.ordinal - {NEIGHBOURS} AND c.ordinal + {NEIGHBOURS} ORDER BY ordinal
-                ) n
-            ) AS window
-        FROM chunks c JOIN files f ON f.number = c.file WHERE c.user = {user}""")
-    for table, column in ((f"text_{user}", "text"), (f"window_{user}", "window")):
+    view = f"{space.view}{int(user)}"
+    connection.execute(f"CREATE VIEW {view} AS {space.select.format(user=int(user))}")
+    for table, column in _tables(user, space):
         connection.execute(
-            f"CREATE VIRTUAL TABLE {table} USING fts5({column}, content='passages_{user}', "
+            f"CREATE VIRTUAL TABLE {table} USING fts5({column}, content='{view}', "
             f"content_rowid='id', tokenize='{TOKENIZER}')"
         )
         if SECURE_DELETE:
             connection.execute(f"INSERT INTO {table}({table}, rank) VALUES ('secure-delete', 1)")
 
 
-def drop(connection: sqlite3.Connection, user: int) -> None:
+def drop(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -> None:
     """Remove the user's index."""
-    user = int(user)
-    connection.execute(f"DROP TABLE text_{user}")
-    connection.execute(f"DROP TABLE window_{user}")
-    connection.execute(f"DROP VIEW passages_{user}")
+    for table, _ in _tables(user, space):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute(f"DROP VIEW {space.view}{int(user)}")
 
 
-def add(connection: sqlite3.Connection, user: int, file: int) -> None:
-    """Index the passages of a file that were just inserted."""
-    user = int(user)
-    rows = f"FROM passages_{user} p WHERE p.id IN (SELECT id FROM chunks WHERE file = ?)"
-    connection.execute(f"INSERT INTO text_{user}(rowid, text) SELECT p.id, p.text {rows}", (file,))
-    connection.execute(f"INSERT INTO window_{user}(rowid, window) SELECT p.id, p.window {rows}", (file,))
-
-
-def remove(connection: sqlite3.Connection, user: int, file: int) -> None:
-    """Take the passages of a file out of the index; call before they are deleted."""
-    user = int(user)
-    for table, column in ((f"text_{user}", "text"), (f"window_{user}", "window")):
+def add(connection: sqlite3.Connection, user: int, numbers: Sequence[int], space: Space = PASSAGES) -> None:
+    """Index rows that were just inserted."""
+    for table, column in _tables(user, space):
         connection.execute(
-            f"INSERT INTO {table}({table}, rowid, {column}) SELECT 'delete', p.id, p.{column} "
-            f"FROM passages_{user} p WHERE p.id IN (SELECT id FROM chunks WHERE file = ?)",
-            (file,),
+            f"INSERT INTO {table}(rowid, {column}) SELECT v.id, v.{column} {_rows(user, space)}",
+            (json.dumps(list(numbers)),),
         )
 
 
-def scrub(connection: sqlite3.Connection, user: int) -> None:
+def remove(
+    connection: sqlite3.Connection, user: int, numbers: Sequence[int], space: Space = PASSAGES
+) -> None:
+    """Take rows out of the index; call before they are deleted or changed."""
+    for table, column in _tables(user, space):
+        connection.execute(
+            f"INSERT INTO {table}({table}, rowid, {column}) SELECT 'delete', v.id, v.{column} "
+            f"{_rows(user, space)}",
+            (json.dumps(list(numbers)),),
+        )
+
+
+def scrub(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -> None:
     """Leave no removed word in the index's pages: call after `remove`, in the same transaction."""
     if SECURE_DELETE:
         return
-    for table in (f"text_{int(user)}", f"window_{int(user)}"):
+    for table, _ in _tables(user, space):
         (worn,) = connection.execute(
             f"SELECT length(block) > {WORN_BYTES} FROM {table}_data WHERE id = {_STRUCTURE}"
         ).fetchone()
         connection.execute(f"INSERT INTO {table}({table}) VALUES ('{'rebuild' if worn else 'optimize'}')")
 
 
-def check(connection: sqlite3.Connection, user: int) -> bool:
-    """Whether both indexes hold exactly what the passages say."""
+def check(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -> bool:
+    """Whether every index of the space holds exactly what its rows say."""
     try:
-        for table in (f"text_{int(user)}", f"window_{int(user)}"):
+        for table, _ in _tables(user, space):
             connection.execute(f"INSERT INTO {table}({table}, rank) VALUES ('integrity-check', 1)")
     except sqlite3.DatabaseError:
         return False
     return True
+
+
+def rebuild(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -> None:
+    """Build every index of the space anew from its rows."""
+    for table, _ in _tables(user, space):
+        connection.execute(f"INSERT INTO {table}({table}) VALUES ('rebuild')")
 
 
 def expression(terms: Sequence[str]) -> str:
@@ -157,3 +155,12 @@ def _within(table: str, files: Sequence[int] | None) -> tuple[str, tuple[str, ..
         return "", ()
     condition, parameters = among(files)
     return f"CROSS JOIN chunks c ON c.id = {table}.rowid{condition}", parameters
+
+
+def _tables(user: int, space: Space) -> list[tuple[str, str]]:
+    return [(f"{table.name}{int(user)}", table.column) for table in space.texts]
+
+
+def _rows(user: int, space: Space) -> str:
+    """The numbers first, so that a view over much is asked for few."""
+    return f"FROM json_each(?) wanted CROSS JOIN {space.view}{int(user)} v ON v.id = wanted.value"

@@ -1,6 +1,6 @@
 """The vector cache: the one door to Chroma. It can be lost at any time, and knows no text and no file.
 
-One collection a user, holding passage ids and vectors alone. A file beside it names the database it was
+One collection a space and user, holding row ids and vectors alone. A file beside it names the database it was
 filled from, so that one left by another database, or by a filling that was cut short, is not believed.
 
 Chroma begins an index by writing out memory as it found it: whatever this process had there before, deleted
@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.memory.spaces import PASSAGES, Space
+
 Vectors = NDArray[np.float32]
 FORMAT = 1
 BATCH = 2000
@@ -35,12 +37,12 @@ class IndexFailed(Exception):
 
 
 class VectorIndex:
-    """Approximate nearest passages. Blocking; one thread writes, others may call `propose` meanwhile."""
+    """Approximate nearest rows. Blocking; one thread writes, others may call `propose` meanwhile."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._client: Any = None
-        self._collections: dict[int, Any] = {}
+        self._collections: dict[str, Any] = {}
         self._alone = threading.RLock()
 
     def open(self, identity: str) -> bool:
@@ -76,37 +78,38 @@ class VectorIndex:
             os.fsync(file.fileno())
         temporary.replace(self._mark)
 
-    def put(self, user: int, ids: Sequence[int], vectors: Vectors) -> None:
+    def put(self, user: int, ids: Sequence[int], vectors: Vectors, space: Space = PASSAGES) -> None:
         """Add or overwrite vectors, shape (len(ids), dimensions). Raises IndexFailed."""
-        collection = self._collection(user)
+        collection = self._collection(f"{space.collection}{user}")
         for first in range(0, len(ids), BATCH):
             part = slice(first, first + BATCH)
             with self._writing():
                 collection.upsert(ids=[str(chunk) for chunk in ids[part]], embeddings=vectors[part])
 
-    def remove(self, user: int, ids: Sequence[int]) -> None:
+    def remove(self, user: int, ids: Sequence[int], space: Space = PASSAGES) -> None:
         """Take vectors out; unknown ids are no error. Raises IndexFailed."""
-        collection = self._collection(user)
+        collection = self._collection(f"{space.collection}{user}")
         for first in range(0, len(ids), BATCH):
             with self._writing():
                 collection.delete(ids=[str(chunk) for chunk in ids[first : first + BATCH]])
 
-    def ids(self) -> dict[int, set[int]]:
-        """Every user's passage ids, users without any left out. Raises IndexFailed."""
+    def ids(self, space: Space = PASSAGES) -> dict[int, set[int]]:
+        """Every user's row ids, users without any left out. Raises IndexFailed."""
         with self._writing():
             held = {
-                int(collection.name.removeprefix("user-")): {
+                int(collection.name.removeprefix(space.collection)): {
                     int(chunk) for chunk in collection.get(include=[])["ids"]
                 }
                 for collection in self._client.list_collections()
+                if collection.name.startswith(space.collection)
             }
         return {user: ids for user, ids in held.items() if ids}
 
-    def propose(self, user: int, vector: Vectors, limit: int) -> list[int] | None:
-        """Ids of about `limit` near passages, best first; None before `open` has succeeded."""
+    def propose(self, user: int, vector: Vectors, limit: int, space: Space = PASSAGES) -> list[int] | None:
+        """Ids of about `limit` near rows, best first; None before `open` has succeeded."""
         if self._client is None:
             return None
-        collection = self._collection(user)
+        collection = self._collection(f"{space.collection}{user}")
         with _failures():
             found = collection.query(query_embeddings=[vector], n_results=limit, include=[])
         return [int(chunk) for chunk in found["ids"][0]]
@@ -140,18 +143,18 @@ class VectorIndex:
                 path=self._directory, settings=Settings(anonymized_telemetry=False)
             )
 
-    def _collection(self, user: int) -> Any:
-        known = self._collections.get(user)
-        return self._opened(user) if known is None else known
+    def _collection(self, name: str) -> Any:
+        known = self._collections.get(name)
+        return self._opened(name) if known is None else known
 
-    def _opened(self, user: int) -> Any:
+    def _opened(self, name: str) -> Any:
         """Chroma reads its log, and may begin an index, at the first question: it is asked one here."""
         with self._writing():
             collection = self._client.get_or_create_collection(
-                f"user-{user}", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+                name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
             )
             collection.count()
-            self._collections[user] = collection
+            self._collections[name] = collection
         return collection
 
     @contextmanager

@@ -8,17 +8,23 @@ from actors.messages import InvalidRequest
 
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring the database to the newest shape, a transaction a step. Raises InvalidRequest if it is newer."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise InvalidRequest(
-            f"the document store has version {version}, and this program knows versions up to "
-            f"{len(MIGRATIONS)}: run the newer program that wrote it"
-        )
+    version = check_version(connection)
     for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
         connection.execute("BEGIN IMMEDIATE")
         step(connection)
         connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
+
+
+def check_version(connection: sqlite3.Connection) -> int:
+    """How many steps the database has behind it. Raises InvalidRequest if a newer program wrote it."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise InvalidRequest(
+            f"the store has version {version}, and this program knows versions up to {len(MIGRATIONS)}: "
+            "run the newer program that wrote it"
+        )
+    return int(version)
 
 
 def _m001_documents(connection: sqlite3.Connection) -> None:
@@ -118,6 +124,8 @@ CREATE TABLE memories (
     speaker TEXT NOT NULL,
     text TEXT NOT NULL,
     words INTEGER NOT NULL,
+    digest INTEGER NOT NULL,
+    embedded INTEGER NOT NULL DEFAULT 0,
     valid_from REAL NOT NULL,
     created_at REAL NOT NULL,
     updated_at REAL NOT NULL,
@@ -130,10 +138,16 @@ CREATE TABLE memories (
     used_at REAL,
     event_id TEXT NOT NULL,
     metadata TEXT NOT NULL,
+    changed INTEGER NOT NULL DEFAULT 0,
     UNIQUE (user, id)
 );
+CREATE INDEX memories_by_change ON memories (user, changed);
 CREATE INDEX memories_by_session ON memories (user, session, ordinal);
-CREATE INDEX memories_that_expire ON memories (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX memories_by_user ON memories (user);
+CREATE INDEX memories_that_expire ON memories (user, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX memories_to_embed ON memories (number) WHERE NOT embedded;
+CREATE INDEX memories_merged ON memories (merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX notes_by_digest ON memories (user, digest) WHERE kind = 'note';
 CREATE TABLE memory_vectors (
     memory INTEGER PRIMARY KEY REFERENCES memories (number) ON DELETE CASCADE,
     vector BLOB NOT NULL
@@ -142,6 +156,7 @@ CREATE TABLE memory_facts (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     user INTEGER NOT NULL REFERENCES users (id),
     memory INTEGER NOT NULL REFERENCES memories (number) ON DELETE CASCADE,
+    change INTEGER REFERENCES memory_changes (number) ON DELETE CASCADE,
     subject TEXT NOT NULL,
     slot TEXT NOT NULL,
     value TEXT NOT NULL,
@@ -161,6 +176,7 @@ CREATE TABLE memory_sources (
     source TEXT NOT NULL,
     PRIMARY KEY (memory, source)
 ) WITHOUT ROWID;
+CREATE INDEX memories_from_source ON memory_sources (source);
 CREATE TABLE memory_changes (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     memory INTEGER NOT NULL REFERENCES memories (number) ON DELETE CASCADE,
@@ -179,6 +195,14 @@ CREATE TABLE tombstones (
     UNIQUE (owner, memory_id)
 );
 CREATE INDEX tombstones_by_event ON tombstones (owner, event_id);
+CREATE TABLE memory_events (
+    owner TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    call TEXT NOT NULL,
+    result TEXT NOT NULL,
+    PRIMARY KEY (owner, event_id)
+) WITHOUT ROWID;
 ALTER TABLE outbox ADD COLUMN space TEXT NOT NULL DEFAULT 'passages';
-ALTER TABLE users ADD COLUMN memory_generation INTEGER NOT NULL DEFAULT 0
+ALTER TABLE users ADD COLUMN memory_generation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN memory_removals INTEGER NOT NULL DEFAULT 0
 """.strip()

@@ -1,5 +1,6 @@
-"""What the vector cache has yet to hear: rows written in the passages' own transaction. Knows no Chroma."""
+"""What the vector cache has yet to hear: rows written in the vectors' own transaction. Knows no Chroma."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,37 +8,46 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.memory.spaces import PASSAGES, SPACES, Space
 from actors.memory.vectors import Vectors, stored
 
 BATCH = 1000
+_BY_NAME = {space.name: space for space in SPACES}
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Rows of one user and one kind: vectors to put, shape (len(chunks), dimensions), or ids to remove."""
+    """Rows of one space, user and kind: vectors to put, shape (len(chunks), dimensions), or ids to remove."""
 
     rows: tuple[int, ...]
+    space: Space
     user: int
     chunks: NDArray[np.int64]
     vectors: Vectors | None
 
 
-def added(connection: sqlite3.Connection, user: int, file: int) -> None:
-    """The file's passages are new."""
+def added(connection: sqlite3.Connection, space: Space, user: int, numbers: Sequence[int]) -> None:
+    """Rows have new vectors. Those that wait to be told are told once: a vector is read when it is told."""
     connection.execute(
-        "INSERT INTO outbox (user, chunk, present) SELECT ?, id, 1 FROM chunks WHERE file = ? ORDER BY id",
-        (user, file),
+        f"INSERT INTO outbox (space, user, chunk, present) "
+        f"SELECT ?, ?, v.{space.vector_key}, 1 FROM json_each(?) n "
+        f"CROSS JOIN {space.vectors} v ON v.{space.vector_key} = n.value "
+        f"WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.user = ? AND o.chunk = n.value "
+        "AND o.space = ? AND o.present)",
+        (space.name, user, json.dumps(list(numbers)), user, space.name),
     )
 
 
-def removed(connection: sqlite3.Connection, user: int, file: int) -> None:
-    """The file's passages are about to be deleted."""
+def removed(connection: sqlite3.Connection, space: Space, user: int, numbers: Sequence[int]) -> None:
+    """Rows are about to be deleted, or to lose their vectors."""
+    wanted = json.dumps(list(numbers))
     connection.execute(
-        "DELETE FROM outbox WHERE user = ? AND chunk IN (SELECT id FROM chunks WHERE file = ?)", (user, file)
+        "DELETE FROM outbox WHERE user = ? AND chunk IN (SELECT value FROM json_each(?)) AND space = ?",
+        (user, wanted, space.name),
     )
     connection.execute(
-        "INSERT INTO outbox (user, chunk, present) SELECT ?, id, 0 FROM chunks WHERE file = ? ORDER BY id",
-        (user, file),
+        "INSERT INTO outbox (space, user, chunk, present) SELECT ?, ?, value, 0 FROM json_each(?)",
+        (space.name, user, wanted),
     )
     connection.execute("INSERT OR REPLACE INTO facts VALUES ('residue', '1')")
 
@@ -46,24 +56,32 @@ def refill(connection: sqlite3.Connection) -> None:
     """The cache is empty: everything is to be put."""
     connection.execute("DELETE FROM outbox")
     connection.execute("DELETE FROM facts WHERE name = 'residue'")
-    connection.execute("INSERT INTO outbox (user, chunk, present) SELECT user, id, 1 FROM chunks ORDER BY id")
+    for space in SPACES:
+        connection.execute(
+            f"INSERT INTO outbox (space, user, chunk, present) SELECT ?, r.user, r.{space.key}, 1 "
+            f"FROM {space.rows} r JOIN {space.vectors} v ON v.{space.vector_key} = r.{space.key} "
+            f"ORDER BY r.user, r.{space.key}",
+            (space.name,),
+        )
 
 
 def next_batch(connection: sqlite3.Connection) -> Batch | None:
     """The oldest rows that can be told in one call; None when the cache has heard everything."""
     rows = connection.execute(
-        "SELECT id, user, chunk, present FROM outbox ORDER BY id LIMIT ?", (BATCH,)
+        "SELECT id, space, user, chunk, present FROM outbox ORDER BY id LIMIT ?", (BATCH,)
     ).fetchall()
     if not rows:
         return None
-    kind = (rows[0]["user"], rows[0]["present"])
-    alike = [row for row in rows if (row["user"], row["present"]) == kind]
+    first = rows[0]
+    kind = (first["space"], first["user"], first["present"])
+    alike = [row for row in rows if (row["space"], row["user"], row["present"]) == kind]
     numbers = tuple(row["id"] for row in alike)
     chunks = [row["chunk"] for row in alike]
-    if not rows[0]["present"]:
-        return Batch(numbers, kind[0], np.array(chunks, dtype=np.int64), None)
-    ids, vectors = stored(connection, kind[0], chunks)
-    return Batch(numbers, kind[0], ids, vectors)
+    space = _BY_NAME[first["space"]]
+    if not first["present"]:
+        return Batch(numbers, space, first["user"], np.array(chunks, dtype=np.int64), None)
+    ids, vectors = stored(connection, first["user"], chunks, space=space)
+    return Batch(numbers, space, first["user"], ids, vectors)
 
 
 def told(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
@@ -72,7 +90,7 @@ def told(connection: sqlite3.Connection, rows: Sequence[int]) -> None:
 
 
 def has_residue(connection: sqlite3.Connection) -> bool:
-    """Whether the cache's files may still hold vectors of deleted passages."""
+    """Whether the cache's files may still hold vectors of deleted rows."""
     return connection.execute("SELECT 1 FROM facts WHERE name = 'residue'").fetchone() is not None
 
 
@@ -81,9 +99,18 @@ def identity(connection: sqlite3.Connection) -> str:
     return str(connection.execute("SELECT value FROM facts WHERE name = 'identity'").fetchone()["value"])
 
 
-def truth(connection: sqlite3.Connection) -> dict[int, set[int]]:
-    """Every user's passage ids: what the cache must hold once it has heard everything."""
+def truth(connection: sqlite3.Connection, space: Space = PASSAGES) -> dict[int, set[int]]:
+    """Every user's rows that have a vector: what the cache must hold once it has heard everything."""
     ids: dict[int, set[int]] = {}
-    for row in connection.execute("SELECT user, id FROM chunks"):
+    for row in connection.execute(
+        f"SELECT r.user, r.{space.key} AS id FROM {space.rows} r "
+        f"JOIN {space.vectors} v ON v.{space.vector_key} = r.{space.key}"
+    ):
         ids.setdefault(row["user"], set()).add(row["id"])
     return ids
+
+
+def size(connection: sqlite3.Connection) -> int:
+    """How many vectors there are, of all spaces."""
+    counts = (connection.execute(f"SELECT count(*) FROM {space.vectors}").fetchone()[0] for space in SPACES)
+    return int(sum(counts))

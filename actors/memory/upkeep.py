@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from actors.memory import outbox
 from actors.memory.index import IndexFailed, VectorIndex
+from actors.memory.spaces import PASSAGES, SPACES, Space
 from actors.memory.vectors import Vectors
 from actors.memory.workers import Workers
 
@@ -22,9 +23,9 @@ GATHER_S = 0.2
 START_S = 15.0
 """Loading Chroma takes seconds of CPU: it waits this long after a start, or until there is news for it."""
 QUIET_S = 5.0
-"""Without changes for this long, files that may hold vectors of deleted passages are written anew."""
+"""Without changes for this long, files that may hold vectors of deleted rows are written anew."""
 RENEW_LIMIT = 5_000
-"""Passages up to which that is done in a running server; a larger cache waits for the next start."""
+"""Vectors up to which that is done in a running server; a larger cache waits for the next start."""
 
 
 class VectorCache:
@@ -55,10 +56,10 @@ class VectorCache:
         self._changed.set()
         await self._settled.wait()
 
-    def propose(self, user: int, vector: Vectors, limit: int) -> list[int] | None:
-        """Near passages, of which some may be gone; None where the cache cannot answer now."""
+    def propose(self, user: int, vector: Vectors, limit: int, space: Space = PASSAGES) -> list[int] | None:
+        """Near rows, of which some may be gone; None where the cache cannot answer now."""
         try:
-            return self._index.propose(user, vector, limit)
+            return self._index.propose(user, vector, limit, space)
         except IndexFailed as error:
             log.warning("this search reads the vectors in SQLite: %s", error)
             return None
@@ -88,7 +89,7 @@ class VectorCache:
 
     async def _wait_for_need(self) -> None:
         """With nothing stored nothing is opened, until something is or someone waits for the cache."""
-        stored = bool(await self._workers.read(outbox.truth))
+        stored = bool(await self._workers.read(outbox.size))
         needed = stored or await self._workers.read(outbox.has_residue)
         with suppress(TimeoutError):
             await self._news(START_S if needed else None)
@@ -106,9 +107,7 @@ class VectorCache:
 
     async def _wait(self) -> None:
         residue = await self._workers.read(outbox.has_residue)
-        renewable = (
-            residue and sum(map(len, (await self._workers.read(outbox.truth)).values())) <= RENEW_LIMIT
-        )
+        renewable = residue and await self._workers.read(outbox.size) <= RENEW_LIMIT
         try:
             await self._news(QUIET_S if renewable else None)
             await asyncio.sleep(GATHER_S)
@@ -134,15 +133,20 @@ class VectorCache:
     async def _drain(self) -> None:
         while batch := await self._workers.read(outbox.next_batch):
             if batch.vectors is None:
-                await self._call(self._index.remove, batch.user, batch.chunks.tolist())
+                await self._call(self._index.remove, batch.user, batch.chunks.tolist(), batch.space)
             elif len(batch.chunks):
-                await self._call(self._index.put, batch.user, batch.chunks.tolist(), batch.vectors)
+                ids = batch.chunks.tolist()
+                await self._call(self._index.put, batch.user, ids, batch.vectors, batch.space)
             await self._workers.write(outbox.told, batch.rows)
 
     async def _equals_truth(self) -> bool:
         if await self._workers.read(outbox.next_batch) is not None:
             return True
-        return await self._workers.read(outbox.truth) == await self._call(self._index.ids)
+        for space in SPACES:
+            held = await self._call(self._index.ids, space)
+            if await self._workers.read(outbox.truth, space) != held:
+                return False
+        return True
 
     def _failed(self, error: Exception) -> None:
         log.warning("the vector cache is off, search reads the vectors in SQLite: %s", error)

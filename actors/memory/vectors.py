@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.memory.spaces import PASSAGES, Space
+
 Vectors = NDArray[np.float32]
 Ids = NDArray[np.int64]
 BLOCK = 10_000
@@ -97,14 +99,20 @@ def nearest_streamed(
 
 
 def stored(
-    connection: sqlite3.Connection, user: int, passages: Sequence[int], files: Sequence[int] | None = None
+    connection: sqlite3.Connection,
+    user: int,
+    numbers: Sequence[int],
+    files: Sequence[int] | None = None,
+    space: Space = PASSAGES,
 ) -> tuple[Ids, Vectors]:
-    """Vectors of given passages of the user, read from SQLite; ids unknown or in other files are left out."""
+    """Vectors of given rows of the user, from SQLite, by id; those unknown or in other files are left out."""
     condition, parameters = among(files)
     rows = connection.execute(
-        "SELECT v.chunk, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id "
-        f"WHERE c.user = ? AND c.id IN (SELECT value FROM json_each(?)){condition} ORDER BY c.id",
-        (user, json.dumps([int(passage) for passage in passages]), *parameters),
+        f"SELECT v.{space.vector_key}, v.vector FROM {space.rows} c "
+        f"JOIN {space.vectors} v ON v.{space.vector_key} = c.{space.key} "
+        f"WHERE c.user = ? AND c.{space.key} IN (SELECT value FROM json_each(?)){condition} "
+        f"ORDER BY c.{space.key}",
+        (user, json.dumps([int(number) for number in numbers]), *parameters),
     ).fetchall()
     return np.array([row[0] for row in rows], dtype=np.int64), _stack([row[1] for row in rows])
 
