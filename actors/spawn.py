@@ -44,6 +44,8 @@ class Placement:
     detached: bool = False
     place: Place | None = None
     """Where the actor runs and comes back to; without it wherever Ray likes."""
+    node: str | None = None
+    """Ray node (see `node_id`) that it runs on and comes back to, because its files are there."""
     env: dict[str, str] = field(default_factory=lambda: {"OMP_NUM_THREADS": "1"})
 
 
@@ -81,6 +83,10 @@ def on_ray(cls: type[T], *args: Any, placement: Placement | None = None, **kwarg
         options["scheduling_strategy"] = PlacementGroupSchedulingStrategy(
             placement.place.group, placement_group_bundle_index=placement.place.bundle
         )
+    elif placement.node is not None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(placement.node, soft=False)
     actor = ray.remote(_hosted(cls)).options(**options).remote(*args, **kwargs)
     return cast(T, _Proxy(cls, actor))
 

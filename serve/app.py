@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -18,8 +19,10 @@ from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.identity import Identity
 from actors.keeper import Keeper
+from actors.keepers import routed
+from actors.memory.layout import opened
 from actors.messages import EngineFailed, NotReady
-from actors.spawn import Placement, here, on_ray, stop
+from actors.spawn import Placement, here, node_id, on_ray, stop
 from configs.schema import Settings
 from serve.services import Services
 from serve.web import build_app
@@ -68,34 +71,41 @@ class Api:
 def deployed(settings: Settings) -> Iterator[None]:
     """The service on the Ray that this process is connected to, for the length of the block.
 
-    At the end running answers may go on for `serve.drain_s`. Raises NotReady if a replica cannot start.
+    At the end running answers may go on for `serve.drain_s`. Raises NotReady if a replica cannot start or
+    the partitions are not those of the settings, Locked where another process has them.
     """
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
-    keeper = on_ray(
+    with opened(settings.home, settings.memory.partitions) as directories:
+        keepers = [_keeper(settings, number, directory) for number, directory in enumerate(directories)]
+        apart = settings.serve.generator_placement == "actor"
+        generator = on_ray(Generator, settings, placement=_engine_placement(settings)) if apart else None
+        try:
+            with ThreadPoolExecutor(1, "serve-start") as beside:
+                proxy = beside.submit(_start, settings)
+                while not (proxy.done() or ray_serve.status().proxies):
+                    time.sleep(0.05)
+                _run(settings, routed(keepers), generator)
+                proxy.result()
+            try:
+                yield
+            finally:
+                _drain(settings)
+        finally:
+            ray_serve.shutdown()
+            for handle in (generator, *keepers):
+                if handle is not None:
+                    asyncio.run(stop(handle))
+
+
+def _keeper(settings: Settings, number: int, directory: Path) -> Keeper:
+    return on_ray(
         Keeper,
-        settings.home / "documents",
+        directory,
         settings.documents,
         Identity(settings.serve.fixed_clock),
-        placement=Placement(name="keeper", num_cpus=0),
+        settings.memory,
+        placement=Placement(name=f"keeper-{number}", num_cpus=0, node=node_id()),
     )
-    apart = settings.serve.generator_placement == "actor"
-    generator = on_ray(Generator, settings, placement=_engine_placement(settings)) if apart else None
-    try:
-        with ThreadPoolExecutor(1, "serve-start") as beside:
-            proxy = beside.submit(_start, settings)
-            while not (proxy.done() or ray_serve.status().proxies):
-                time.sleep(0.05)
-            _run(settings, keeper, generator)
-            proxy.result()
-        try:
-            yield
-        finally:
-            _drain(settings)
-    finally:
-        ray_serve.shutdown()
-        for handle in (generator, keeper):
-            if handle is not None:
-                asyncio.run(stop(handle))
 
 
 def _start(settings: Settings) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +14,8 @@ from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.identity import Identity
 from actors.keeper import Keeper
+from actors.keepers import routed
+from actors.memory.layout import opened
 from actors.messages import Busy
 from actors.spawn import here
 from configs.schema import Settings
@@ -31,18 +34,27 @@ def run(settings: Settings, listener: socket.socket, on_ready: Callable[[], None
 
     Raises what the loading raised, with nothing left running.
     """
-    with asyncio.Runner(loop_factory=_config().get_loop_factory()) as runner:
-        runner.run(_run(settings, listener, on_ready))
+    with (
+        opened(settings.home, settings.memory.partitions) as directories,
+        asyncio.Runner(loop_factory=_config().get_loop_factory()) as runner,
+    ):
+        runner.run(_run(settings, directories, listener, on_ready))
 
 
-async def _run(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+async def _run(
+    settings: Settings, directories: Sequence[Path], listener: socket.socket, on_ready: Callable[[], None]
+) -> None:
     stop = asyncio.Event()
+    identity = Identity(settings.serve.fixed_clock)
     services = Services(
         settings=settings,
         generator=here(Generator, settings),
         embedder=here(Embedder, settings),
-        keeper=here(
-            Keeper, settings.home / "documents", settings.documents, Identity(settings.serve.fixed_clock)
+        keeper=routed(
+            [
+                here(Keeper, directory, settings.documents, identity, settings.memory)
+                for directory in directories
+            ]
         ),
     )
     drain = Drain(build_app(services), settings.serve.retry_after_s)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from actors.messages import Locked
 
-FILENAME = "documents.sqlite3"
+FILENAME = "store.sqlite3"
 BUSY_TIMEOUT_S = 30.0
 
 
@@ -42,13 +42,22 @@ class DirectoryLock:
             self._descriptor = None
 
 
-def connect(directory: Path) -> sqlite3.Connection:
+def sync_names(directory: Path) -> None:
+    """The names in a directory are on disk when this returns: what was created or renamed there lasts."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def connect(directory: Path, filename: str = FILENAME) -> sqlite3.Connection:
     """A connection in autocommit mode: durable at every commit, deleted bytes overwritten, foreign keys on.
 
     It may be used by one thread at a time, whichever it is.
     """
     connection = sqlite3.connect(
-        directory / FILENAME, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        directory / filename, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -171,6 +171,9 @@ CREATE TABLE memory_facts (
 );
 CREATE INDEX facts_by_slot ON memory_facts (user, subject, slot, valid_from);
 CREATE INDEX facts_of_memory ON memory_facts (memory);
+CREATE INDEX facts_that_hold ON memory_facts (user, subject, slot) WHERE valid_to IS NULL;
+CREATE INDEX facts_edited_away ON memory_facts (user, subject, slot) WHERE change IS NOT NULL;
+CREATE INDEX facts_of_change ON memory_facts (change) WHERE change IS NOT NULL;
 CREATE TABLE memory_sources (
     memory INTEGER NOT NULL REFERENCES memories (number) ON DELETE CASCADE,
     source TEXT NOT NULL,

@@ -36,7 +36,7 @@ def test_a_transaction_is_all_or_nothing(tmp_path: Path) -> None:
 def test_a_checkpoint_empties_the_log(tmp_path: Path) -> None:
     connection = connect(tmp_path)
     connection.execute("CREATE TABLE t (a)")
-    log = tmp_path / "documents.sqlite3-wal"
+    log = tmp_path / "store.sqlite3-wal"
     assert log.stat().st_size > 0
     assert checkpoint(connection)
     assert log.stat().st_size == 0

@@ -228,11 +228,11 @@ async def test_what_was_added_is_there_after_a_new_start(tmp_path: Path, adder: 
 
 
 async def test_a_file_that_is_no_database_is_said_to_be_one(tmp_path: Path) -> None:
-    (tmp_path / "documents.sqlite3").write_bytes(b"not a database" * 100)
+    (tmp_path / "store.sqlite3").write_bytes(b"not a database" * 100)
     keeper = Keeper(tmp_path, EXACT)
     with pytest.raises(NotReady, match="restore"):
         await keeper.start()
-    (tmp_path / "documents.sqlite3").unlink()
+    (tmp_path / "store.sqlite3").unlink()
     await keeper.start()
     await keeper.close()
 
