@@ -82,6 +82,16 @@ def acting_user(user: str, named: str | None, settings: Settings) -> str:
     return user if settings.api_keys or not named else named
 
 
+def named_user(user: str, named: str, settings: Settings) -> str:
+    """The user whom a request must name: the key's own, or anyone on an open loopback server.
+
+    Raises Forbidden where the name is another's.
+    """
+    if settings.api_keys and named != user:
+        raise Forbidden(f"This key is user {user!r}'s: user_id must be {user!r}.", "user_id")
+    return named
+
+
 async def refuse(error: PalError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a connection with an error, whether HTTP or a WebSocket that is not open yet."""
     response = error_response(error)

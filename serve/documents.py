@@ -2,19 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from uuid import uuid4
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actors.memory.chunking import chunk, embedding_text
-from actors.messages import ChunkText, FileInfo, TooLarge
+from actors.messages import FileInfo, TooLarge
 from actors.readers.process import read_file
+from serve.embedding import embed_all
 from serve.services import Services
-
-EMBED_BATCH = 64
-"""Passages embedded in one call, so that questions of other users come in between."""
 
 
 async def add(
@@ -40,14 +34,6 @@ async def add(
         return known
     document = await read_file(filename, content, settings, media_type)
     chunks = await asyncio.to_thread(chunk, document.text, document.media_type, settings.chunk_words)
-    vectors = await _embed(services, filename, chunks)
-    return await services.keeper.add_file(user, event_id or uuid4().hex, document, purpose, chunks, vectors)
-
-
-async def _embed(services: Services, filename: str, chunks: Sequence[ChunkText]) -> NDArray[np.float32]:
     texts = [embedding_text(passage, filename) for passage in chunks]
-    batches = [
-        await services.embedder.embed(texts[first : first + EMBED_BATCH])
-        for first in range(0, len(texts), EMBED_BATCH)
-    ]
-    return np.concatenate(batches) if batches else np.zeros((0, 0), dtype=np.float32)
+    vectors = await embed_all(services.embedder, texts)
+    return await services.keeper.add_file(user, event_id or uuid4().hex, document, purpose, chunks, vectors)

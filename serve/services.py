@@ -1,6 +1,7 @@
 """What every route is given: settings, handles, and who is asking. Knows not where an object lives."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends
@@ -11,6 +12,7 @@ from actors.generator import Generator
 from actors.identity import Identity
 from actors.keeper import Keeper
 from configs.schema import Settings
+from serve.filling import Filling
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class Services:
     def identity(self) -> Identity:
         """Where ids and times come from."""
         return Identity(self.settings.serve.fixed_clock)
+
+    @cached_property
+    def filling(self) -> Filling:
+        """Embeds, beside the requests, what was stored without a vector; to be closed before the keeper."""
+        return Filling(self.embedder, self.keeper)
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -9,6 +9,7 @@ import pytest
 from actors.messages import FileInfo, TooLarge, UnreadableType
 from configs.schema import DocumentSettings, Settings
 from serve import documents
+from serve.embedding import BATCH
 from serve.services import Services
 
 
@@ -54,8 +55,8 @@ async def test_a_document_is_cut_embedded_in_batches_and_kept(services: Any) -> 
     assert document.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert all(document.text[one.start : one.end] == one.text for one in chunks)
     assert vectors.shape == (len(chunks), 4)
-    assert max(services.embedder.batches) <= documents.EMBED_BATCH
-    assert sum(services.embedder.batches) == len(chunks) > documents.EMBED_BATCH
+    assert max(services.embedder.batches) <= BATCH
+    assert sum(services.embedder.batches) == len(chunks) > BATCH
 
 
 async def test_an_unchanged_file_is_not_read_again(services: Any) -> None:

@@ -1,0 +1,70 @@
+"""Embeds memories that were stored without a vector, beside the requests. Knows no HTTP and no request."""
+
+import asyncio
+import logging
+from itertools import groupby
+
+from actors.embedder import Embedder
+from actors.keeper import Keeper
+from actors.messages import PalError
+
+log = logging.getLogger(__name__)
+BATCH = 64
+"""Memories embedded in one call."""
+PATIENCE_S = 5.0
+"""How long to wait before trying again where the keeper or the embedder did not answer."""
+
+
+class Filling:
+    """One task that sleeps until it is woken, and then fills until no memory waits for its vector."""
+
+    def __init__(self, embedder: Embedder, keeper: Keeper) -> None:
+        self._embedder = embedder
+        self._keeper = keeper
+        self._wanted = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """There may be memories without a vector. Call it in the event loop that serves."""
+        self._wanted.set()
+        self._idle.clear()
+        if self._task is None:
+            self._task = asyncio.create_task(self._work(), name="fill vectors")
+
+    async def settled(self) -> None:
+        """Wait until all that was there when `wake` was last called has its vector."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Stop; what still waits is found at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def _work(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                await self._fill()
+            except PalError as error:
+                log.warning("memories still wait for their vectors: %s", error)
+                await asyncio.sleep(PATIENCE_S)
+                self._wanted.set()
+            if not self._wanted.is_set():
+                self._idle.set()
+
+    async def _fill(self) -> None:
+        """Batch after batch; ends too where a batch comes back as it was, so that it never spins."""
+        before: list[tuple[str, str, str]] = []
+        while (batch := await self._keeper.unembedded(BATCH)) and batch != before:
+            before = batch
+            vectors = await self._embedder.embed([text for _, _, text in batch])
+            first = 0
+            for user, rows in groupby(batch, key=lambda row: row[0]):
+                ids = [memory_id for _, memory_id, _ in rows]
+                await self._keeper.put_vectors(user, ids, vectors[first : first + len(ids)])
+                first += len(ids)
