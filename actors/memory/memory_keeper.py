@@ -1,11 +1,16 @@
 """The calls of a keeper that concern memories. Knows no document, no model and no HTTP."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.identity import RANDOM, Identity
+from actors.memory import admission, changes, expiry, facts, forgetting, memories, tombs, writing
 from actors.memory.partition import Partition
+from actors.memory.partitions import owner_of
+from actors.memory.recent import TURNS, RecentTurns
 from actors.memory.records import (
     Change,
     Consolidated,
@@ -20,7 +25,8 @@ from actors.memory.records import (
     Tombstone,
     Written,
 )
-from actors.messages import Json
+from actors.messages import InvalidRequest, Json
+from configs.schema import DocumentSettings, MemorySettings
 
 Vectors = NDArray[np.float32]
 
@@ -30,6 +36,19 @@ class MemoryKeeper(Partition):
 
     An id that is another user's is NotFound, as if it were not there. What has expired is in no answer.
     """
+
+    def __init__(
+        self,
+        directory: Path,
+        documents: DocumentSettings,
+        identity: Identity = RANDOM,
+        memory: MemorySettings | None = None,
+    ) -> None:
+        super().__init__(directory, documents, identity, memory)
+        self._recent = RecentTurns()
+        self._expiries = expiry.Expiries()
+        self._edited: set[tuple[str, str]] = set()
+        """Memories whose text changed since it was last handed out to be embedded."""
 
     async def remember(
         self,
@@ -47,11 +66,27 @@ class MemoryKeeper(Partition):
         the memories are found by their words. The same event_id twice writes once and answers the same, also
         after what it wrote was forgotten. Raises InvalidRequest, TooLarge.
         """
-        raise NotImplementedError
+        for memory in memories:
+            admission.check(memory, self._memory.max_characters)
+        admission.check_name("session", session)
+        admission.check_name("agent", agent)
+        now = await self._now(user)
+        done = await self._open.write(
+            writing.remember, user, event_id, memories, vectors, session, agent, self._identity, now
+        )
+        if any(memory.expires_at is not None for memory in memories):
+            self._expiries.unknown(user)
+        if done.changed:
+            self._recent.drop(user)
+        else:
+            self._recent.add(user, session, [memory for memory in done.made if memory.kind == "turn"])
+        self._wake()
+        return done.written
 
     async def get_memory(self, user: str, memory_id: str) -> Memory:
         """Raises NotFound."""
-        raise NotImplementedError
+        now = await self._now(user)
+        return await self._open.read(memories.get, user, memory_id, now)
 
     async def list_memories(
         self,
@@ -63,7 +98,10 @@ class MemoryKeeper(Partition):
         page_size: int = 100,
     ) -> MemoryPage:
         """A page of the user's memories, newest first; pages count from 1. None: any session or agent."""
-        raise NotImplementedError
+        if page < 1 or page_size < 1:
+            raise InvalidRequest("pages count from 1 and hold at least one memory", param="page")
+        now = await self._now(user)
+        return await self._open.read(memories.listed, user, now, session, agent, page, page_size)
 
     async def update_memory(
         self,
@@ -83,11 +121,27 @@ class MemoryKeeper(Partition):
         A text without its vector (shape (dimensions,)) is embedded later. The old text stays in the history.
         Raises NotFound, InvalidRequest, TooLarge.
         """
-        raise NotImplementedError
+        edit = writing.Edit(
+            text=text,
+            vector=vector,
+            metadata=metadata,
+            importance=importance,
+            pinned=pinned,
+            archived=archived,
+        )
+        edit.check(self._memory.max_characters)
+        now = await self._now(user)
+        memory = await self._open.write(writing.update, user, event_id, memory_id, edit, now)
+        if text is not None:
+            self._edited.add((user, memory_id))
+        self._recent.drop(user)
+        self._wake()
+        return memory
 
     async def memory_history(self, user: str, memory_id: str) -> list[Change]:
         """What became of a memory, oldest first. Raises NotFound, also for a forgotten one."""
-        raise NotImplementedError
+        now = await self._now(user)
+        return await self._open.read(changes.history, user, memory_id, now)
 
     async def search_memories(
         self,
@@ -118,15 +172,30 @@ class MemoryKeeper(Partition):
         history: bool = False,
     ) -> list[Fact]:
         """The facts that hold now, or held at `as_of`; with `history` all that were stated, oldest first."""
-        raise NotImplementedError
+        now = await self._now(user)
+        return await self._open.read(facts.held, user, now, subject, slot, as_of, history)
 
     async def recent_turns(self, user: str, session: str, most: int = 100) -> list[Memory]:
         """The last turns of a session, oldest first: the short-term level, the same after a crash."""
-        raise NotImplementedError
+        now = await self._now(user)
+        held = self._recent.last(user, session, most)
+        if held is not None:
+            return held
+        if most > TURNS:
+            return await self._open.read(memories.recent, user, session, most, now)
+        filling, turns = self._recent.begin(user, session), None
+        try:
+            turns = await self._open.read(memories.recent, user, session, TURNS, now)
+        finally:
+            self._recent.end(filling, turns)
+        return turns[max(0, len(turns) - most) :]
 
     async def used(self, user: str, memory_ids: Sequence[str]) -> None:
         """These memories stood in a prompt that was answered: they grow stronger. Unknown ids do no harm."""
-        raise NotImplementedError
+        now = await self._now(user)
+        await self._open.write(memories.used, user, memory_ids, now)
+        if self._recent.holds(user, memory_ids):
+            self._recent.drop(user)
 
     async def forget(self, user: str, event_id: str, what: Forgetting, *, dry_run: bool = False) -> Forgotten:
         """Delete for good: rows, index, vectors, history, buffers; tombstones stay.
@@ -138,11 +207,13 @@ class MemoryKeeper(Partition):
 
     async def tombstones(self, user: str, *, after: float = 0) -> list[Tombstone]:
         """What the user had forgotten since, oldest first."""
-        raise NotImplementedError
+        await self._now(user)
+        return await self._open.read(tombs.since, user, after)
 
     async def forgotten(self, user: str, ids: Sequence[str]) -> frozenset[str]:
         """Those of the given memory ids or event ids that were forgotten: training leaves them out."""
-        raise NotImplementedError
+        await self._now(user)
+        return await self._open.read(tombs.among, owner_of(user), ids)
 
     async def export_memories(self, user: str, *, after: int = 0, limit: int = 1000) -> list[Json]:
         """Records with all that is known, by row, for JSONL: `import_memories` makes the same of them.
@@ -162,11 +233,16 @@ class MemoryKeeper(Partition):
 
     async def unembedded(self, limit: int = 256) -> list[tuple[str, str, str]]:
         """User, memory id and text of memories that wait for their vector, oldest first."""
-        raise NotImplementedError
+        now = self._identity.now()
+        waiting = await self._open.read(memories.unembedded, limit, now)
+        self._edited.difference_update((user, memory_id) for user, memory_id, _ in waiting)
+        return waiting
 
     async def put_vectors(self, user: str, memory_ids: Sequence[str], vectors: Vectors) -> None:
         """Give memories their vectors, shape (len(memory_ids), dimensions); ids that are gone are skipped."""
-        raise NotImplementedError
+        known = {memory_id for memory_id in memory_ids if (user, memory_id) not in self._edited}
+        await self._open.write(writing.put_vectors, user, memory_ids, vectors, known)
+        self._wake()
 
     async def consolidate(self, user: str, event_id: str) -> Consolidated:
         """Merge notes that say the same, keeping their sources; archive weak ones; delete expired ones.
@@ -177,8 +253,19 @@ class MemoryKeeper(Partition):
 
     async def memory_stats(self, user: str) -> MemoryStats:
         """How much is remembered of the user."""
-        raise NotImplementedError
+        now = await self._now(user)
+        return await self._open.read(memories.stats, user, now)
 
     async def memory_users(self) -> list[str]:
         """The users of this partition that have memories, by name. For maintenance, never for a request."""
-        raise NotImplementedError
+        return await self._open.read(memories.users)
+
+    async def _now(self, user: str) -> float:
+        """The time of this call; what has expired by then is gone when this returns."""
+        now = self._identity.now()
+        if await self._expiries.due(self._open, user, now):
+            await self._open.write(forgetting.expire, user, now)
+            self._expiries.unknown(user)
+            self._recent.drop(user)
+            self._wake()
+        return now

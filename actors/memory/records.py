@@ -88,7 +88,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did with one memory: NONE where the event, or the very same statement, was there."""
+    """What a write did with one memory: NONE where the very same note was there, or it was forgotten since."""
 
     id: str
     text: str
@@ -110,7 +110,7 @@ class Change:
     """One entry of a memory's history, oldest first in any list."""
 
     memory_id: str
-    event: Literal["ADD", "UPDATE", "ARCHIVE", "SUPERSEDE"]
+    event: Literal["ADD", "UPDATE", "RESTATE", "ARCHIVE", "MERGE", "SUPERSEDE"]
     old: str | None
     new: str | None
     at: float

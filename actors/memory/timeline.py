@@ -57,6 +57,11 @@ def timed(assertions: Sequence[Assertion]) -> list[Interval]:
     return [found[one.key] for one in assertions]
 
 
+def ends(new: Assertion, old: Assertion) -> bool:
+    """Whether a statement, the latest about its slot, ends one that has not ended before it."""
+    return _ends(new, value_words(new.value), old, value_words(old.value))
+
+
 def value_words(value: str) -> frozenset[str]:
     """The words by which two values are compared; case, articles and punctuation say nothing."""
     words = _WORD.findall(value.casefold())
