@@ -1,7 +1,7 @@
 """Speaks HTTP to a running server. Knows no command and prints nothing."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -51,9 +51,31 @@ class Client:
         """What the server answers to a JSON body."""
         return self._send("POST", path, json=body)
 
-    def delete(self, path: str) -> Json:
+    def put(self, path: str, body: Json, **params: Any) -> Json:
+        """What the server answers to a JSON body that is put."""
+        return self._send("PUT", path, json=body, params=params)
+
+    def delete(self, path: str, **params: Any) -> Json:
         """What the server answers to a DELETE."""
-        return self._send("DELETE", path)
+        return self._send("DELETE", path, params=params)
+
+    def lines(self, path: str, **params: Any) -> Iterator[bytes]:
+        """The lines of a reply as they come, without their ends. Raises PalError too if it is cut short."""
+        with self._errors(), self._http.stream("GET", path, params=params) as response:
+            if response.is_error:
+                response.read()
+                raise _error_of(response)
+            rest = b""
+            for part in response.iter_bytes():
+                *whole, rest = (rest + part).split(b"\n")
+                yield from whole
+            if rest:
+                yield rest
+
+    def send_lines(self, path: str, lines: Sequence[bytes], **params: Any) -> Json:
+        """What the server answers to JSON lines."""
+        headers = {"content-type": "application/x-ndjson"}
+        return self._send("POST", path, content=b"\n".join(lines), params=params, headers=headers)
 
     def upload(self, filename: str, content: BinaryIO | bytes) -> Json:
         """The file object of a document that the server has now stored."""

@@ -22,10 +22,11 @@ NOT_READY = 3
 REFUSED = 4
 """Exit codes: it failed, it was called wrongly, something is not there yet, a gate said no."""
 
-PANELS = SERVE, TALK, DOCUMENTS, MODELS, MEASURE, SETUP = (
+PANELS = SERVE, TALK, DOCUMENTS, MEMORY, MODELS, MEASURE, SETUP = (
     "Serve",
     "Talk",
     "Documents",
+    "Memory",
     "Models",
     "Measure",
     "Set-up",

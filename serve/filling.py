@@ -30,7 +30,7 @@ class Filling:
         """There may be memories without a vector. Call it in the event loop that serves."""
         self._wanted.set()
         self._idle.clear()
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name="fill vectors")
 
     async def settled(self) -> None:
@@ -60,7 +60,7 @@ class Filling:
     async def _fill(self) -> None:
         """Batch after batch; ends too where a batch comes back as it was, so that it never spins."""
         before: list[tuple[str, str, str]] = []
-        while (batch := await self._keeper.unembedded(BATCH)) and batch != before:
+        while (batch := sorted(await self._keeper.unembedded(BATCH))) and batch != before:
             before = batch
             vectors = await self._embedder.embed([text for _, _, text in batch])
             first = 0

@@ -189,7 +189,7 @@ async def export(
     """All that is known of a user's memories, a JSON record a line."""
     owner = named_user(user, asked.user_id, services.settings)
     pages = remembering.export(services, owner)
-    first = await anext(pages, [])
+    first: list[Json] = await anext(pages, [])
     return StreamingResponse(_lines(first, pages), media_type=LINES)
 
 

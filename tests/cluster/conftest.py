@@ -7,6 +7,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -14,14 +15,15 @@ Answer = tuple[int, Any]
 
 
 class FakeServer:
-    """Answers `(method, path)` from `routes`, a dict as JSON and anything else as server-sent events.
+    """Answers `(method, path)` from `routes`: a dict as JSON, bytes as they are, else server-sent events.
 
-    Keeps all `requests`.
+    Keeps all `requests`, and the `queries` of their URLs.
     """
 
     def __init__(self) -> None:
         self.routes: dict[tuple[str, str], Callable[[Any], Answer]] = {}
         self.requests: list[tuple[str, str, Any]] = []
+        self.queries: list[dict[str, list[str]]] = []
         self.headers: dict[str, str] = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._http.server_port}"
@@ -44,16 +46,19 @@ class FakeServer:
 
         class Handler(BaseHTTPRequestHandler):
             def _answer(self) -> None:
-                path = self.path.partition("?")[0]
+                path, _, query = self.path.partition("?")
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
                 is_json = self.headers.get("content-type") == "application/json"
                 body = json.loads(raw) if is_json else raw
                 fake.requests.append((self.command, path, body))
+                fake.queries.append(parse_qs(query))
                 fake.headers = dict(self.headers)
                 missing = {"error": {"message": f"nothing at {path}", "code": "not_found"}}
                 status, answer = fake.routes.get((self.command, path), lambda _: (404, missing))(body)
                 if isinstance(answer, dict):
                     parts, kind = iter([json.dumps(answer)]), "application/json"
+                elif isinstance(answer, bytes):
+                    parts, kind = iter([answer.decode()]), "text/plain"
                 else:
                     events = chain(map(json.dumps, answer), ["[DONE]"])
                     parts, kind = (f"data: {event}\n\n" for event in events), "text/event-stream"
@@ -64,7 +69,7 @@ class FakeServer:
                     for part in parts:
                         self.wfile.write(part.encode())
 
-            do_GET = do_POST = do_DELETE = _answer
+            do_GET = do_POST = do_PUT = do_DELETE = _answer
 
             def log_message(self, format: str, *args: Any) -> None:
                 return

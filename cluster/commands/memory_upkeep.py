@@ -1,0 +1,174 @@
+"""`pal memory` on many memories at once: forget, export, import, rebalance, train-ranker."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from actors.messages import Json
+from cluster.context import USAGE, JsonFlag, KeyOption, UrlOption, emit, fail, settings_of
+from cluster.memories import PATH, AgentOption, SessionOption, UserOption, brief, given, owner
+
+FEW = 10
+"""Texts named before something is forgotten."""
+TOGETHER = 200
+"""Records sent in one request."""
+
+
+def forget(
+    ctx: typer.Context,
+    user: UserOption = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="This one; repeatable.")] = None,
+    session: SessionOption = None,
+    agent: AgentOption = None,
+    matching: Annotated[
+        str | None, typer.Option("--matching", metavar="WORDS", help="Texts that hold all these words.")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option("--before", metavar="WHEN", help="Said before, e.g. 2026-05-01.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of the user; the default where --user alone is given.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Delete memories for good: what meets every condition given."""
+    from cluster.client import connect
+
+    if yes and dry_run:
+        fail("--yes and --dry-run exclude each other", USAGE)
+    settings = settings_of(ctx).settings
+    conditions = given(ids=ids or None, run_id=session, agent_id=agent, matching=matching, before=before)
+    if everything and conditions:
+        fail("--all and a condition exclude each other", USAGE)
+    if not conditions:
+        if not (everything or user):
+            fail("say what to forget: --id, --session, --agent, --matching, --before or --all", USAGE)
+        conditions = {"everything": True}
+    body = {"user_id": owner(settings, user, api_key), **conditions}
+    with connect(settings, url, api_key) as client:
+        if not yes:
+            would = client.post(f"{PATH}/forget", {**body, "dry_run": True})
+            if dry_run:
+                emit(would) if as_json else _show_forgetting(would)
+                return
+            _ask(would, as_json)
+        gone = client.post(f"{PATH}/forget", body)
+    emit(gone) if as_json else typer.echo(f"forgot {_memories(len(gone['memory_ids']))}")
+
+
+def export(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines; `-` is stdout.")],
+    user: UserOption = None,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write all that is known of a user's memories to a file."""
+    from cluster.client import connect
+
+    settings = settings_of(ctx).settings
+    with connect(settings, url, api_key) as client:
+        asked = {"user_id": owner(settings, user, api_key)}
+        total = client.get(f"{PATH}/stats", **asked)["memories"]
+        lines = client.lines(f"{PATH}/export", **asked)
+        if str(file) == "-":
+            for line in lines:
+                typer.echo(line)
+            return
+        count = _write(file, _tracked(lines, "Exporting", total, quiet=as_json))
+    done = {"file": str(file), "memories": count}
+    emit(done) if as_json else typer.echo(f"exported {_memories(count)} to {file}")
+
+
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines that `pal memory export` wrote.")],
+    user: UserOption = None,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take in what was exported; what is there already is left as it is."""
+    from cluster.client import connect
+
+    settings = settings_of(ctx).settings
+    records = _records(file)
+    added = present = 0
+    with connect(settings, url, api_key) as client:
+        asked = {"user_id": owner(settings, user, api_key)}
+        for batch in _tracked(_batches(records), "Importing", -(-len(records) // TOGETHER), quiet=as_json):
+            events = [one["event"] for one in client.send_lines(f"{PATH}/import", batch, **asked)["results"]]
+            added += len(events) - events.count("NONE")
+            present += events.count("NONE")
+    done = {"file": str(file), "added": added, "there": present}
+    emit(done) if as_json else typer.echo(f"added {_memories(added)}; {present} were there")
+
+
+def _ask(would: Json, as_json: bool) -> None:
+    """Show what would go, and go on only on a yes. Raises typer.Exit."""
+    if as_json or not sys.stdin.isatty():
+        fail("nothing was forgotten: add --yes, or --dry-run to see what would go", USAGE)
+    _show_forgetting(would)
+    if would["memory_ids"]:
+        typer.confirm("Forget for good?", abort=True, err=True)
+
+
+def _show_forgetting(would: Json) -> None:
+    typer.echo(f"would forget {_memories(len(would['memory_ids']))}")
+    for text in would["texts"][:FEW]:
+        typer.echo(f"  {brief(text)}")
+    if len(would["texts"]) > FEW:
+        typer.echo(f"  … and {len(would['texts']) - FEW} more")
+
+
+def _memories(count: int) -> str:
+    return f"{count} {'memory' if count == 1 else 'memories'}"
+
+
+def _write(file: Path, lines: Iterable[bytes]) -> int:
+    """Put lines into a file, which appears once it is whole. Returns how many."""
+    draft = file.with_name(f"{file.name}.part")
+    count = 0
+    try:
+        with draft.open("xb") as content:
+            draft.chmod(0o600)
+            for line in lines:
+                content.write(line + b"\n")
+                count += 1
+        draft.replace(file)
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}")
+    finally:
+        draft.unlink(missing_ok=True)
+    return count
+
+
+def _records(file: Path) -> list[bytes]:
+    try:
+        return [line for line in file.read_bytes().split(b"\n") if line.strip()]
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}")
+
+
+def _batches(records: Iterable[bytes]) -> Iterator[list[bytes]]:
+    left = iter(records)
+    while batch := list(islice(left, TOGETHER)):
+        yield batch
+
+
+def _tracked(items: Iterable[Any], what: str, total: int, *, quiet: bool) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = quiet or not console.is_terminal
+    yield from track(items, what, total=total, console=console, transient=True, disable=hidden)
