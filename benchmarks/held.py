@@ -1,4 +1,4 @@
-"""Turns held in memory as ranking's Source: full text in SQLite, vectors in numpy. Knows no keeper and no file."""
+"""Turns held in memory as ranking's Source: full text in SQLite, vectors in numpy. Knows no keeper."""
 
 import hashlib
 import sqlite3
