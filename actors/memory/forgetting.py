@@ -6,35 +6,100 @@ Every function runs inside a write transaction.
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 
-from actors.memory import facts, memory_index, tombs
+from actors.memory import events, facts, fulltext, memory_index, selection, tombs
 from actors.memory.partitions import owner_of
+from actors.memory.records import Forgetting, Forgotten
+from actors.memory.spaces import MEMORIES
 from actors.memory.users import user_number
+
+FORGET = "forget"
+BEGINNING = 80
+"""Characters of a text that a dry run shows."""
+
+
+def forget(
+    connection: sqlite3.Connection, user: str, event_id: str, what: Forgetting, now: float
+) -> Forgotten:
+    """See Keeper.forget; what is to go has been checked."""
+    number, owner = user_number(connection, user), owner_of(user)
+    before = events.seen(connection, owner, event_id, FORGET)
+    if before is not None:
+        return Forgotten(memory_ids=tuple(before["memories"]), events=tuple(before["events"]))
+    gone = erase(connection, user, number, selection.chosen(connection, number, what), now)
+    scrub(connection, number)
+    if what.everything:
+        _drop_user(connection, number)
+    found = _forgotten(gone)
+    result = {"memories": found.memory_ids, "events": found.events}
+    events.record(connection, owner, event_id, FORGET, result)
+    return found
+
+
+def preview(connection: sqlite3.Connection, user: str, what: Forgetting) -> Forgotten:
+    """See Keeper.forget with a dry run."""
+    number = user_number(connection, user)
+    chosen = selection.chosen(connection, number, what)
+    rows = connection.execute(
+        "SELECT id, event_id, text FROM memories WHERE number IN (SELECT value FROM json_each(?)) "
+        "ORDER BY number",
+        (json.dumps(chosen),),
+    ).fetchall()
+    found = _forgotten([(row["id"], row["event_id"]) for row in rows])
+    return replace(found, texts=tuple(row["text"][:BEGINNING] for row in rows), dry_run=True)
 
 
 def expire(connection: sqlite3.Connection, user: str, now: float) -> list[str]:
-    """Delete what has expired by now; its ids. Index pages keep worn words until the next scrub."""
+    """Delete what has expired by now; its ids. Words may stay in the index's pages until the next scrub."""
     number = user_number(connection, user)
     rows = connection.execute("SELECT number FROM memories WHERE user = ? AND expires_at <= ?", (number, now))
-    return erase(connection, user, number, [row["number"] for row in rows.fetchall()], now)
+    gone = erase(connection, user, number, [row["number"] for row in rows.fetchall()], now)
+    return [memory_id for memory_id, _ in gone]
 
 
 def erase(
     connection: sqlite3.Connection, user: str, number: int, memories: Sequence[int], now: float
-) -> list[str]:
-    """Delete rows with all that hangs on them, and time the facts of the rest anew; the ids that went."""
+) -> list[tuple[str, str]]:
+    """Delete rows with all that hangs on them, and time the facts of the rest anew.
+
+    Returns the id and the event of each that went.
+    """
     if not memories:
         return []
     chosen = json.dumps(list(memories))
     within = "WHERE number IN (SELECT value FROM json_each(?))"
-    gone = connection.execute(
-        f"SELECT id, event_id FROM memories {within} ORDER BY number", (chosen,)
-    ).fetchall()
+    rows = connection.execute(f"SELECT id, event_id FROM memories {within} ORDER BY number", (chosen,))
+    gone = [(row["id"], row["event_id"]) for row in rows]
     slots = facts.slots_of(connection, chosen)
     memory_index.removed(connection, number, memories)
     connection.execute(f"DELETE FROM memories {within}", (chosen,))
     changed = facts.retime(connection, number, slots)
     if changed:
         memory_index.touched(connection, number, sorted(changed))
-    tombs.put(connection, owner_of(user), ((row["id"], row["event_id"]) for row in gone), now)
-    return [row["id"] for row in gone]
+    tombs.put(connection, owner_of(user), gone, now)
+    return gone
+
+
+def scrub(connection: sqlite3.Connection, number: int) -> None:
+    """Leave no word of deleted memories in the user's index; the last memory takes the index with it."""
+    if not fulltext.exists(connection, number, MEMORIES):
+        return
+    if connection.execute("SELECT 1 FROM memories WHERE user = ? LIMIT 1", (number,)).fetchone() is None:
+        memory_index.drop(connection, number)
+    else:
+        memory_index.scrub(connection, number)
+
+
+def _forgotten(gone: Sequence[tuple[str, str]]) -> Forgotten:
+    written_by = dict.fromkeys(event_id for _, event_id in gone if event_id)
+    return Forgotten(memory_ids=tuple(memory_id for memory_id, _ in gone), events=tuple(written_by))
+
+
+def _drop_user(connection: sqlite3.Connection, number: int) -> None:
+    """Forget the user's name too, unless there are documents under it."""
+    for table in ("files", "stores"):
+        if connection.execute(f"SELECT 1 FROM {table} WHERE user = ? LIMIT 1", (number,)).fetchone():
+            return
+    connection.execute("DELETE FROM events WHERE user = ?", (number,))
+    connection.execute("DELETE FROM users WHERE id = ?", (number,))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.identity import RANDOM, Identity
-from actors.memory import admission, changes, expiry, facts, forgetting, memories, tombs, writing
+from actors.memory import admission, changes, expiry, facts, forgetting, memories, selection, tombs, writing
 from actors.memory.partition import Partition
 from actors.memory.partitions import owner_of
 from actors.memory.recent import TURNS, RecentTurns
@@ -203,7 +203,16 @@ class MemoryKeeper(Partition):
         When this returns, no file of the partition holds a byte of the texts. The facts of what is left are
         timed anew. A dry run changes nothing. Raises InvalidRequest without a condition.
         """
-        raise NotImplementedError
+        selection.check(what)
+        now = await self._now(user)
+        if dry_run:
+            return await self._open.read(forgetting.preview, user, what)
+        done = await self._open.write(forgetting.forget, user, event_id, what, now)
+        self._recent.drop(user)
+        self._expiries.unknown(user)
+        await self._empty_log()
+        self._wake()
+        return done
 
     async def tombstones(self, user: str, *, after: float = 0) -> list[Tombstone]:
         """What the user had forgotten since, oldest first."""
