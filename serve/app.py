@@ -58,6 +58,7 @@ class Api:
         async with asyncio.TaskGroup() as loading:
             for part in (self._services.generator, self._services.embedder, self._services.keeper):
                 loading.create_task(part.start())
+        self._services.filling.wake()
         return build_app(self._services)
 
     async def check_health(self) -> None:

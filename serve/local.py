@@ -62,6 +62,7 @@ async def _run(
         async with _listening(drain, listener), AsyncExitStack() as closing:
             for part in (services.keeper, services.embedder, services.generator):
                 closing.push_async_callback(part.close)
+            closing.push_async_callback(services.filling.close)
             loading = asyncio.ensure_future(_load(services))
             stopping = asyncio.ensure_future(stop.wait())
             await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -79,6 +80,7 @@ async def _load(services: Services) -> None:
     async with asyncio.TaskGroup() as loading:
         for part in (services.generator, services.embedder, services.keeper):
             loading.create_task(part.start())
+    services.filling.wake()
 
 
 class Drain:

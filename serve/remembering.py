@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import uuid4
 
+from actors.memory.admission import check_text
 from actors.memory.records import (
     Consolidated,
     Forgetting,
@@ -36,6 +37,8 @@ async def remember(
     """
     if not memories:
         return ()
+    for memory in memories:
+        check_text(memory.text, services.settings.memory.max_characters)
     now = services.settings.memory.embed == "now"
     vectors = await embed_all(services.embedder, [memory.text for memory in memories]) if now else None
     written = await services.keeper.remember(
@@ -86,7 +89,7 @@ async def update(
     """Change what is given; a new text is embedded as a new memory's is. Raises NotFound, TooLarge."""
     vector = None
     if text is not None:
-        await services.keeper.get_memory(user, memory_id)
+        check_text(text, services.settings.memory.max_characters)
         if services.settings.memory.embed == "now":
             vector = (await services.embedder.embed([text]))[0]
     memory = await services.keeper.update_memory(
