@@ -1,5 +1,7 @@
 """The calls of a keeper that concern memories. Knows no document, no model and no HTTP."""
 
+import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 
 from actors.identity import RANDOM, Identity
 from actors.memory import admission, changes, expiry, facts, forgetting, memories, selection, tombs, writing
+from actors.memory.database import rewrite
 from actors.memory.partition import Partition
 from actors.memory.partitions import owner_of
 from actors.memory.recent import TURNS, RecentTurns
@@ -28,6 +31,7 @@ from actors.memory.records import (
 from actors.messages import InvalidRequest, Json
 from configs.schema import DocumentSettings, MemorySettings
 
+log = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
 
 
@@ -47,6 +51,8 @@ class MemoryKeeper(Partition):
         super().__init__(directory, documents, identity, memory)
         self._recent = RecentTurns()
         self._expiries = expiry.Expiries()
+        self._rewriting = asyncio.Lock()
+        self._wanted = self._rewritten = 0
         self._edited: set[tuple[str, str]] = set()
         """Memories whose text changed since it was last handed out to be embedded."""
 
@@ -210,7 +216,7 @@ class MemoryKeeper(Partition):
         done = await self._open.write(forgetting.forget, user, event_id, what, now)
         self._recent.drop(user)
         self._expiries.unknown(user)
-        await self._empty_log()
+        await self._rewrite()
         self._wake()
         return done
 
@@ -268,6 +274,18 @@ class MemoryKeeper(Partition):
     async def memory_users(self) -> list[str]:
         """The users of this partition that have memories, by name. For maintenance, never for a request."""
         return await self._open.read(memories.users)
+
+    async def _rewrite(self) -> None:
+        """No byte of what was deleted before this call is in the files when this returns."""
+        self._wanted += 1
+        ticket = self._wanted
+        async with self._rewriting:
+            if self._rewritten >= ticket:
+                return
+            covered = self._wanted
+            if not await self._open.outside(rewrite):
+                log.warning("a long search kept what was deleted in the log; the next deletion empties it")
+            self._rewritten = covered
 
     async def _now(self, user: str) -> float:
         """The time of this call; what has expired by then is gone when this returns."""
