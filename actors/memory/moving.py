@@ -81,7 +81,8 @@ def copy(connection: sqlite3.Connection, person: Person) -> bool:
     the vectors of both are not equally wide, PalError where the copy is not the same as what was copied.
     """
     wanted = digest(connection, "source", person)
-    if _known(connection, person) and digest(connection, "main", person) == wanted:
+    known = person.name is None or _user(connection, "main", person)
+    if known and digest(connection, "main", person) == wanted:
         return False
     remove(connection, person)
     user = 0 if person.name is None else user_number(connection, person.name, create=True)
@@ -102,14 +103,14 @@ def copy(connection: sqlite3.Connection, person: Person) -> bool:
 
 def remove(connection: sqlite3.Connection, person: Person) -> None:
     """Take every row of a person out of `main`, index and vector cache; in a transaction."""
-    whose = _of(connection, "main", person)
+    user = _user(connection, "main", person)
     for space in SPACES:
-        rows = connection.execute(f"SELECT {space.key} FROM {space.rows} WHERE user = :user", whose)
-        numbers = [row[0] for row in rows.fetchall()]
+        numbers = _numbers(connection, space.rows, space.key, user)
         if numbers:
-            outbox.removed(connection, space, whose["user"], numbers)
-        if fulltext.exists(connection, whose["user"], space):
-            fulltext.drop(connection, whose["user"], space)
+            outbox.removed(connection, space, user, numbers)
+        if fulltext.exists(connection, user, space):
+            fulltext.drop(connection, user, space)
+    whose = _of(connection, "main", person)
     for table in reversed(TABLES):
         connection.execute(f"DELETE FROM main.{table.name} WHERE {_condition('main', table)}", whose)
     connection.execute("DELETE FROM users WHERE id = :user", whose)
@@ -129,28 +130,15 @@ def digest(connection: sqlite3.Connection, schema: str, person: Person) -> str:
     return found.hexdigest()
 
 
-def count(connection: sqlite3.Connection, person: Person) -> dict[str, int]:
-    """How many rows of each table are a person's in `main`."""
-    whose = _of(connection, "main", person)
-    return {
-        table.name: int(
-            connection.execute(
-                f"SELECT count(*) FROM main.{table.name} s WHERE {_condition('main', table)}", whose
-            ).fetchone()[0]
-        )
-        for table in TABLES
-    }
-
-
-def _known(connection: sqlite3.Connection, person: Person) -> bool:
-    whose = _of(connection, "main", person)
-    return bool(whose["user"]) or person.name is None
+def _user(connection: sqlite3.Connection, schema: str, person: Person) -> int:
+    """The person's row; 0, which no row has, where there is none."""
+    row = connection.execute(f"SELECT id FROM {schema}.users WHERE name = ?", (person.name,)).fetchone()
+    return 0 if row is None else int(row["id"])
 
 
 def _of(connection: sqlite3.Connection, schema: str, person: Person) -> dict[str, str | int]:
-    """Parameters of `_condition`. No row has the user 0."""
-    row = connection.execute(f"SELECT id FROM {schema}.users WHERE name = ?", (person.name,)).fetchone()
-    return {"user": 0 if row is None else int(row["id"]), "owner": person.owner}
+    """Parameters of `_condition`."""
+    return {"user": _user(connection, schema, person), "owner": person.owner}
 
 
 def _condition(schema: str, table: Table) -> str:
