@@ -55,6 +55,8 @@ def _command(options: argparse.Namespace, url: str, report: Path) -> list[str]:
     command += ["--max-examples", str(options.examples), "--seed", str(options.seed), "--no-shrink"]
     command += ["--generation-database", "none", "--request-timeout", "60", "--suppress-health-check", "all"]
     command += ["--report", "har", "--report-har-path", str(report), "--output-sanitize", "false"]
+    if options.only:
+        command += ["--include-path-regex", options.only]
     if options.api_key:
         command += ["--header", f"Authorization: Bearer {options.api_key}"]
     return command
@@ -73,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", default="smollm2-135m", help="Name of the served model.")
     parser.add_argument("--embedder", default=EMBEDDER, help="Name of the served embedding model.")
     parser.add_argument("--api-key", help="Key of that server.")
+    parser.add_argument("--only", help="Only paths that match this, e.g. /v1/memories.")
     parser.add_argument("--examples", type=int, default=20, help="Most fuzzed cases of each operation.")
     parser.add_argument("--least", type=int, default=500, help="Fewer cases than this are a failure.")
     parser.add_argument("--seed", type=int, default=1, help="Seed of the generator.")

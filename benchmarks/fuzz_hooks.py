@@ -1,4 +1,4 @@
-"""Hooks for schemathesis: most generated bodies name a model that is served, so that they get far."""
+"""Hooks for schemathesis: most requests name a model that is served or one user, so that they get far."""
 
 import os
 import random
@@ -6,6 +6,7 @@ from typing import Any
 
 import schemathesis
 
+USER = "ann"
 _chance = random.Random(1)
 
 
@@ -16,4 +17,16 @@ def map_body(context: Any, body: Any) -> Any:
         path = context.operation.path
         name = os.environ["FUZZ_EMBEDDER"] if path.endswith("/embeddings") else os.environ["FUZZ_MODEL"]
         return {**body, "model": name}
-    return body
+    return _of_one_user(body)
+
+
+@schemathesis.hook
+def map_query(context: Any, query: Any) -> Any:  # noqa: ARG001
+    """Ask for the memories of the user whose memories other requests make."""
+    return _of_one_user(query)
+
+
+def _of_one_user(values: Any) -> Any:
+    if isinstance(values, dict) and "user_id" in values and _chance.random() < 0.75:
+        return {**values, "user_id": USER}
+    return values

@@ -311,3 +311,4 @@ def consolidate(
 app.command()(memory_upkeep.forget)
 app.command()(memory_upkeep.export)
 app.command("import")(memory_upkeep.import_)
+app.command()(memory_upkeep.rebalance)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from actors.messages import Json
-from cluster.context import USAGE, JsonFlag, KeyOption, UrlOption, emit, fail, settings_of
+from cluster.context import USAGE, JsonFlag, KeyOption, UrlOption, emit, fail, note, settings_of
 from cluster.memories import PATH, AgentOption, SessionOption, UserOption, brief, given, owner
 
 FEW = 10
@@ -111,6 +111,44 @@ def import_(
             present += events.count("NONE")
     done = {"file": str(file), "added": added, "there": present}
     emit(done) if as_json else typer.echo(f"added {_memories(added)}; {present} were there")
+
+
+def rebalance(
+    ctx: typer.Context,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            "--partitions", min=1, max=256, help="How many; default: the setting memory.partitions."
+        ),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Spread all users over so many partitions; the server must be down."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from actors.memory import rebalance as rebalancing
+
+    settings = settings_of(ctx).settings
+    wanted = partitions or settings.memory.partitions
+    console = Console(stderr=True)
+    hidden = as_json or not console.is_terminal
+    with Progress(console=console, transient=True, disable=hidden) as bars:
+        bar = {step: bars.add_task(label, total=None) for step, label in _STEPS.items()}
+
+        def show(at: rebalancing.Progress) -> None:
+            bars.update(bar[at.step], completed=at.done, total=at.total)
+
+        done = rebalancing.rebalance(settings.home, wanted, show)
+    if as_json:
+        emit(done)
+        return
+    typer.echo(f"moved {done.moved} of {done.users} users; there are {done.partitions} partitions now")
+    if done.partitions != settings.memory.partitions:
+        note(f"set memory.partitions to {done.partitions}, or the server will not start")
+
+
+_STEPS = {"copy": "Copying", "remove": "Removing from the former partitions"}
 
 
 def _ask(would: Json, as_json: bool) -> None:

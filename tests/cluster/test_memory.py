@@ -236,3 +236,12 @@ def test_import_sends_batches_and_tells_new_from_present(server: Any, tmp_path: 
     assert [body.count(b"\n") + 1 for body in sent] == [200, 200, 50]
     assert server.queries[-1] == {"user_id": ["ann"]}
     assert run(server, "import", str(tmp_path / "none.jsonl")).exit_code == 1
+
+
+def test_rebalance_says_what_the_setting_must_be(tmp_path: Path) -> None:
+    environ = {"PAL_HOME": str(tmp_path), "PAL_MEMORY__PARTITIONS": "2"}
+    result = pal.invoke(app, ["memory", "rebalance", "--partitions", "3"], env=environ)
+    assert result.stdout == "moved 0 of 0 users; there are 3 partitions now\n"
+    assert "memory.partitions to 3" in result.stderr
+    result = pal.invoke(app, ["memory", "rebalance", "--json"], env=environ)
+    assert json.loads(result.stdout) == {"partitions": 2, "moved": 0, "users": 0}
