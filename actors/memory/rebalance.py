@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Literal
 
 from actors.memory import layout, moving
-from actors.memory.database import FILENAME, DirectoryLock, checkpoint, connect, sync_names, transaction
+from actors.memory.database import (
+    FILENAME,
+    DirectoryLock,
+    checkpoint,
+    connect,
+    rewrite,
+    sync_names,
+    transaction,
+)
 from actors.memory.layout import Layout
 from actors.memory.migrations import migrate
 from actors.memory.moving import Person
@@ -108,23 +116,35 @@ def _copy(home: Path, before: int, after: int, on_progress: OnProgress) -> None:
 def _clear(home: Path, after: Layout, on_progress: OnProgress) -> int:
     """Remove from each former partition whoever is elsewhere now; how many they were."""
     before = after.clearing_from or 0
-    strays = [
-        (number, person)
-        for number in range(before)
-        if (directory_of(home, number) / FILENAME).exists()
-        for person in _people(home, number)
-        if partition_of_owner(person.owner, after.partitions) != number
-    ]
-    for done, (number, person) in enumerate(strays, 1):
-        if number < after.partitions:
-            with _database(directory_of(home, number)) as connection, transaction(connection):
-                moving.remove(connection, person)
-        on_progress(Progress("remove", done, len(strays)))
-    for number in range(after.partitions, before):
-        shutil.rmtree(directory_of(home, number))
+    strays = {number: _strays(home, number, after.partitions) for number in range(before)}
+    total, done = sum(map(len, strays.values())), 0
+    for number, gone in strays.items():
+        if number >= after.partitions:
+            shutil.rmtree(directory_of(home, number))
+        else:
+            _remove(directory_of(home, number), gone)
+        for _ in gone:
+            done += 1
+            on_progress(Progress("remove", done, total))
     sync_names(keepers_directory(home))
     layout.write(home, Layout(after.partitions))
-    return len(strays)
+    return total
+
+
+def _strays(home: Path, number: int, partitions: int) -> list[Person]:
+    """Of whom a partition still holds rows though they belong elsewhere; its directory may be half gone."""
+    if not (directory_of(home, number) / FILENAME).exists():
+        return []
+    return [one for one in _people(home, number) if partition_of_owner(one.owner, partitions) != number]
+
+
+def _remove(directory: Path, gone: Sequence[Person]) -> None:
+    """No byte of them stays, whether they are removed now or were before this was cut short."""
+    with _database(directory) as connection:
+        for person in gone:
+            with transaction(connection):
+                moving.remove(connection, person)
+        rewrite(connection)
 
 
 def _people(home: Path, number: int, partitions: int | None = None) -> list[Person]:
