@@ -10,35 +10,28 @@ its ids are compared with the database's.
 """
 
 import argparse
-import asyncio
 import hashlib
 import json
-import multiprocessing
 import random
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from actors.keeper import Keeper
-from actors.memory import fulltext, outbox
 from actors.memory.database import connect
-from actors.memory.index import VectorIndex
 from actors.messages import ChunkText, NotFound, ParsedDocument
-from configs.schema import DocumentSettings
+from benchmarks.killing import Victim, cache_differences, index_errors
 
 USER = "kill"
 DIMENSIONS = 32
 NAMES = tuple(f"docs/{number}.md" for number in range(40))
 CACHE_EVERY = 8
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["actors.keeper"])
 Kind = Literal["put", "delete"]
 
 
@@ -112,7 +105,7 @@ def run(kills: int, seed: int) -> Tally:
             cache = round_number % CACHE_EVERY == CACHE_EVERY - 1
             _round(directory, chance, operations, expected, tally, cache)
             _check(directory, expected, tally)
-        _check_cache(directory, tally)
+        tally.cache_differences = cache_differences(directory)
     finally:
         shutil.rmtree(directory)
     tally.seconds = time.monotonic() - started
@@ -145,43 +138,28 @@ def _round(
     tally: Tally,
     cache: bool,
 ) -> None:
-    pipe, theirs = _CONTEXT.Pipe()
-    child = _CONTEXT.Process(target=_child, args=(directory, cache, theirs), daemon=True)
-    child.start()
-    theirs.close()
-    assert pipe.recv() == "ready"
+    child = Victim(directory, _do, cache=cache)
     tally.cache_rounds += cache
     deadline = time.monotonic() + chance.uniform(0.0, 1.0)
     if expected.doubtful is not None:
         tally.retried += 1
-        _ask(pipe, expected.doubtful, expected, tally)
+        _ask(child, expected.doubtful, expected, tally)
     if expected.history:
         tally.retried += 1
-        pipe.send(chance.choice(expected.history))
-        pipe.recv()
+        child.ask(chance.choice(expected.history))
     while time.monotonic() < deadline:
-        _ask(pipe, next(operations), expected, tally)
+        _ask(child, next(operations), expected, tally)
     expected.doubtful = next(operations)
-    pipe.send(expected.doubtful)
+    child.begin(expected.doubtful)
     time.sleep(chance.uniform(0.0, 0.02))
-    child.kill()
-    child.join()
+    answered = child.kill()
     tally.kills += 1
-    if _acknowledged(pipe):
+    if answered:
         _acknowledge(expected.doubtful, expected, tally)
 
 
-def _acknowledged(pipe: "Connection[Any, Any]") -> bool:
-    """Whether the child answered before it died."""
-    try:
-        return bool(pipe.recv())
-    except (EOFError, ConnectionResetError):
-        return False
-
-
-def _ask(pipe: "Connection[Any, Any]", operation: Operation, expected: Expected, tally: Tally) -> None:
-    pipe.send(operation)
-    pipe.recv()
+def _ask(child: Victim, operation: Operation, expected: Expected, tally: Tally) -> None:
+    child.ask(operation)
     _acknowledge(operation, expected, tally)
 
 
@@ -195,23 +173,8 @@ def _acknowledge(operation: Operation, expected: Expected, tally: Tally) -> None
         expected.documents.pop(operation.name, None)
 
 
-def _child(directory: Path, cache: bool, pipe: "Connection[Any, Any]") -> None:
-    """The process that is killed."""
-    asyncio.run(_serve(directory, cache, pipe))
-
-
-async def _serve(directory: Path, cache: bool, pipe: "Connection[Any, Any]") -> None:
-    keeper = Keeper(directory, DocumentSettings(vector_cache=cache))
-    await keeper.start()
-    if cache:
-        await keeper.cache_settled()
-    pipe.send("ready")
-    while True:
-        await _do(keeper, await asyncio.to_thread(pipe.recv))
-        pipe.send("done")
-
-
 async def _do(keeper: Keeper, operation: Operation) -> None:
+    """In the child: carry out one operation."""
     if operation.kind == "delete":
         for info in await keeper.list_files(USER):
             if info.filename == operation.name:
@@ -260,9 +223,7 @@ def _check(directory: Path, expected: Expected, tally: Tally) -> None:
             _check_document(connection, name, wanted, stored.get(name), tally)
         (files,) = connection.execute("SELECT count(*) FROM files").fetchone()
         tally.duplicates += files - len(stored)
-        for row in connection.execute("SELECT id FROM users").fetchall():
-            if fulltext.exists(connection, row["id"]) and not fulltext.check(connection, row["id"]):
-                tally.index_errors += 1
+        tally.index_errors += index_errors(connection)
     finally:
         connection.close()
 
@@ -287,28 +248,6 @@ def _check_document(connection: Any, name: str, wanted: set[int | None], row: An
     found = [chunk["text"] for chunk in chunks if chunk["vector"] is not None]
     tally.lost_chunks += len(set(lines) - set(found))
     tally.duplicates += max(0, len(chunks) - len(lines))
-
-
-def _check_cache(directory: Path, tally: Tally) -> None:
-    """Open the cache as a server would, wait until it has caught up, and compare it with the database."""
-
-    async def catch_up() -> None:
-        keeper = Keeper(directory, DocumentSettings())
-        await keeper.start()
-        await keeper.cache_settled()
-        await keeper.close()
-
-    asyncio.run(catch_up())
-    connection = connect(directory)
-    index = VectorIndex(directory / "vectors")
-    try:
-        index.open(outbox.identity(connection))
-        truth, held = outbox.truth(connection), index.ids()
-        for user in truth.keys() | held.keys():
-            tally.cache_differences += len(truth.get(user, set()) ^ held.get(user, set()))
-    finally:
-        index.close()
-        connection.close()
 
 
 if __name__ == "__main__":
