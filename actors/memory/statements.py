@@ -1,6 +1,15 @@
 """What a memory's sentences state: a value of a slot of a subject. Knows no language model and no SQL."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from actors.memory.claims import Claim, framed
+from actors.memory.clauses import ADVERBS, MARKS, Clause, clause_of
+from actors.memory.constructions import Context, constructed
+from actors.memory.frames import OF_BEINGS, matching
+from actors.memory.sentences import sentences
+from actors.memory.subjects import Named, named_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +31,139 @@ class Statement:
     """One value at a time: a new one takes the old one's place."""
 
 
+_BORDERS = frozenset(["and", "but", "so", "that", "because", "as", "since", "plus", "then", "though", "although", "while",
+    "yet", "however", "which", "is", "was"])
+_UNREAL = frozenset(
+    """if unless wish imagine suppose supposing hope hoping would maybe perhaps whether pretend pretending dreamt dreamed
+    dream dreaming hypothetically could might should want wants wanted wondering planning plan plans thinking considering
+    hopefully someday ideally almost nearly joke joking kidding lie lied would've
+    """.split()
+)
+_REPORTS = frozenset("says said told tells claims claimed thinks thought believes asked heard swears mentioned wrote".split())
+_DENIED = re.compile(
+    r"^(?:please\s+|you can\s+|now\s+|actually,?\s+|so\s+)*(?:forget|disregard|ignore|scratch|strike|delete|remove|erase|never mind|"
+    r"it is (?:not|no longer) (?:true|the case|correct|accurate)(?: anymore)?|it is (?:wrong|false)|no longer true)(?:\s+the fact)?"
+    r"\s*(?:that|what I said about|:|about)\b",
+    re.IGNORECASE,
+)
+_PARAGRAPH = re.compile(r"[^\n]+")
+_SKIPPED_LEAD = re.compile(r"^[\s\-*•>\d.)]*(?=\S)")
+
+
 def statements(text: str, speaker: str = "", role: str = "user") -> list[Statement]:
     """What a text states, in order. `speaker` is who says "I"; without a name it is the user.
 
     Questions, wishes and suppositions state nothing; an assistant's "I" states nothing about the user.
     """
-    return []
+    if role != "user" and not speaker:
+        return []
+    me = speaker.strip().lower() or "user"
+    context = Context(me)
+    found: list[Statement] = []
+    for start, end in _lines(text):
+        sentence = text[start:end]
+        if sentence.rstrip("\"'”’) ").endswith("?"):
+            continue
+        for claim, context in _claims(clause_of(sentence), context):
+            found.append(
+                Statement(
+                    subject=claim.subject,
+                    slot=claim.slot,
+                    value=claim.value,
+                    start=start,
+                    end=end,
+                    holds=claim.holds,
+                    single=claim.single,
+                )
+            )
+    return _consistent(found)
+
+
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    for start, end in sentences(text):
+        for line in _PARAGRAPH.finditer(text, start, end):
+            yield line.span()
+
+
+def _claims(clause: Clause, context: Context) -> Iterator[tuple[Claim, Context]]:
+    """The claims of a sentence, with what the next may refer to; borders of clauses are tried one by one."""
+    denied = _DENIED.match(clause.text)
+    at = 0
+    before = 0
+    who: Named | None = None
+    while at < len(clause.tokens):
+        if _blocked(clause, before, at):
+            return
+        read = _read(clause, at, context, who)
+        if read is None:
+            at = _next_border(clause, at + 1)
+            continue
+        claims, end, who = read
+        for claim in claims:
+            if denied is not None:
+                claim = Claim(claim.subject, claim.slot, claim.value, False, claim.single)
+            last = claim.subject if claim.subject != context.me else context.last
+            context = Context(context.me, last, (claim.subject, claim.slot))
+            yield claim, context
+        before = end
+        at = _next_border(clause, max(end, at + 1))
+
+
+def _next_border(clause: Clause, at: int) -> int:
+    """The next token that a clause can begin with: after a mark or a joining word."""
+    while at < len(clause.tokens):
+        before = clause.tokens[at - 1]
+        if (before.text in MARKS and before.text != "'") or before.lower in _BORDERS:
+            return at
+        at += 1
+    return at
+
+
+def _blocked(clause: Clause, start: int, end: int) -> bool:
+    """Whether what stands before a clause makes it a supposition, a wish or another's words."""
+    for at in range(start, end):
+        word = clause.lower(at)
+        if word in _UNREAL and not (word in ("would", "should", "could", "want", "wanted") and _saying(clause, at, end)):
+            return True
+        if word in _REPORTS and "i" not in (clause.lower(at - 1), clause.lower(at - 2), clause.lower(at - 3)):
+            return True
+    return False
+
+
+def _saying(clause: Clause, at: int, end: int) -> bool:
+    """Whether `I would` and `you should` only lead to a saying: `I would say`, `you should know`."""
+    words = {clause.lemmas[place] for place in range(at, end)}
+    return bool(words & {"say", "know", "tell", "mention", "note", "remember", "add", "let", "update", "correct", "share"})
+
+
+def _read(clause: Clause, at: int, context: Context, who: Named | None) -> tuple[list[Claim], int, Named | None] | None:
+    """The claims of the clause that begins at a token, the token after them, and whom they are about."""
+    made = constructed(clause.after(at), context)
+    if made is not None:
+        return made[0], len(clause.tokens), who
+    found = named_at(clause, at, context.me, context.last)
+    if found is not None:
+        said = framed(clause, found[1], found[0])
+        return (*said, found[0]) if said is not None else None
+    if clause.lower(at) in ("it", "that", "this") and context.place[1]:
+        said = framed(clause, at + 1, Named(context.place[0], (context.place[1],)))
+        return (*said, who) if said is not None else None
+    after = at
+    while clause.lower(after) in ADVERBS:
+        after += 1
+    if who is None and at == 0:
+        who = Named(context.me)
+    if who is not None and matching(clause.lemmas, after, OF_BEINGS) is not None:
+        said = framed(clause, at, who)
+        return (*said, who) if said is not None else None
+    return None
+
+
+def _consistent(found: list[Statement]) -> list[Statement]:
+    """Without repeats, and without a retraction of the very value that the same text states after it."""
+    kept: list[Statement] = []
+    for statement in found:
+        key = (statement.subject, statement.slot, statement.value.lower(), statement.holds)
+        if statement.slot and key not in {(one.subject, one.slot, one.value.lower(), one.holds) for one in kept}:
+            kept.append(statement)
+    return kept
