@@ -28,7 +28,7 @@ def check(memory: NewMemory, most_characters: int) -> None:
             raise InvalidRequest(f"{name} is not a time in Unix seconds", param=name)
     for source in memory.sources:
         check_name("sources", source)
-    encoded(memory.metadata, most_characters)
+    check_metadata(memory.metadata, most_characters)
 
 
 def check_text(text: str, most_characters: int) -> None:
@@ -57,10 +57,15 @@ def check_importance(importance: float) -> None:
         raise InvalidRequest(f"importance is from 0 to 1, not {importance}", param="importance")
 
 
-def encoded(metadata: Mapping[str, Json], most_characters: int) -> str:
-    """Metadata as stored. Raises InvalidRequest for what is no JSON, TooLarge."""
+def stored(metadata: Mapping[str, Json]) -> str:
+    """Metadata as text. Raises ValueError, TypeError for what is no JSON."""
+    return json.dumps(dict(metadata), allow_nan=False, separators=(",", ":"))
+
+
+def check_metadata(metadata: Mapping[str, Json], most_characters: int) -> None:
+    """Raises InvalidRequest for what is no JSON, TooLarge."""
     try:
-        text = json.dumps(dict(metadata), allow_nan=False, separators=(",", ":"))
+        text = stored(metadata)
     except (TypeError, ValueError) as error:
         raise InvalidRequest(f"metadata is no JSON object: {error}", param="metadata") from error
     if len(text) > most_characters:
@@ -68,7 +73,6 @@ def encoded(metadata: Mapping[str, Json], most_characters: int) -> str:
             f"metadata of {len(text)} characters is longer than memory.max_characters ({most_characters})",
             param="metadata",
         )
-    return text
 
 
 def normalised(text: str) -> str:

@@ -5,7 +5,8 @@ and the row held no longer than until then.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 from actors.memory.records import Fact
@@ -32,29 +33,31 @@ def store(connection: sqlite3.Connection, user: int, said: Sequence[Said], now: 
     changed: set[int] = set()
     for one in said:
         for statement in statements(one.text, one.speaker, one.role):
-            cursor = connection.execute(
-                'INSERT INTO memory_facts (user, memory, subject, slot, value, start, "end", holds, single, '
-                "valid_from, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    user,
-                    one.memory,
-                    statement.subject,
-                    statement.slot,
-                    statement.value,
-                    statement.start,
-                    statement.end,
-                    statement.holds,
-                    statement.single,
-                    one.said_at,
-                    now,
-                ),
+            number = put_row(
+                connection,
+                {
+                    "user": user,
+                    "memory": one.memory,
+                    "valid_from": one.said_at,
+                    "created_at": now,
+                    **asdict(statement),
+                },
             )
-            number = int(cursor.lastrowid or 0)
             assertion = Assertion(
                 number, statement.value, statement.holds, statement.single, one.said_at, number
             )
             changed |= _place(connection, user, (statement.subject, statement.slot), one.memory, assertion)
     return changed
+
+
+def put_row(connection: sqlite3.Connection, values: Mapping[str, object]) -> int:
+    """Insert a row of `memory_facts`, yet to be timed; its number."""
+    columns = ", ".join(f'"{name}"' for name in values)
+    cursor = connection.execute(
+        f"INSERT INTO memory_facts ({columns}) VALUES ({', '.join('?' * len(values))})",
+        tuple(values.values()),
+    )
+    return int(cursor.lastrowid or 0)
 
 
 def revise(connection: sqlite3.Connection, user: int, said: Said, change: int, now: float) -> set[int]:

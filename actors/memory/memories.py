@@ -40,10 +40,13 @@ def insert(
     memories: Sequence[tuple[str, NewMemory]],
     vectors: Sequence[Vectors | None],
 ) -> Inserted:
-    """Store memories (id, memory) at the end of their session with what they state, and index them."""
+    """Store memories (id, memory) at the end of their session with what they state, and index them.
+
+    A summary states nothing: what it says was said by others, who may mean another by "I".
+    """
     numbers: list[int] = []
     said: list[Said] = []
-    first = _next_ordinal(connection, place.user, place.session)
+    first = next_ordinal(connection, place.user, place.session)
     for ordinal, ((memory_id, memory), vector) in enumerate(zip(memories, vectors, strict=True), start=first):
         said_at = place.now if memory.said_at is None else memory.said_at
         values = {
@@ -66,16 +69,25 @@ def insert(
             "pinned": memory.pinned,
             "expires_at": memory.expires_at,
             "event_id": place.event_id,
-            "metadata": json.dumps(dict(memory.metadata), separators=(",", ":")),
+            "metadata": admission.stored(memory.metadata),
         }
         number = put_row(connection, values)
         numbers.append(number)
         put_sources(connection, number, memory.sources)
         if vector is not None:
             put_vector(connection, number, vector)
-        said.append(Said(number, memory.text, memory.speaker, memory.role, said_at))
+        if memory.kind != "summary":
+            said.append(Said(number, memory.text, memory.speaker, memory.role, said_at))
     memory_index.added(connection, place.user, numbers)
     return Inserted(numbers, facts.store(connection, place.user, said, place.now).difference(numbers))
+
+
+def next_ordinal(connection: sqlite3.Connection, user: int, session: str) -> int:
+    """The place after a session's last memory."""
+    row = connection.execute(
+        "SELECT max(ordinal) FROM memories WHERE user = ? AND session = ?", (user, session)
+    ).fetchone()
+    return 0 if row[0] is None else int(row[0]) + 1
 
 
 def put_row(connection: sqlite3.Connection, values: Mapping[str, object]) -> int:
@@ -163,7 +175,7 @@ def recent(connection: sqlite3.Connection, user: str, session: str, most: int, n
     """See Keeper.recent_turns."""
     rows = connection.execute(
         f"{SELECT} WHERE m.user = ? AND {LIVE} AND m.session = ? AND m.kind = 'turn' "
-        "AND m.archived_at IS NULL ORDER BY m.ordinal DESC LIMIT ?",
+        "ORDER BY m.ordinal DESC LIMIT ?",
         (user_number(connection, user), now, session, most),
     ).fetchall()
     return [memory_of(row) for row in reversed(rows)]
@@ -240,10 +252,3 @@ SELECT m.number, m.id, m.kind, m.text, m.role, m.speaker, m.session, m.agent, m.
     (SELECT json_group_array(source) FROM memory_sources WHERE memory = m.number) AS sources
 FROM memories m
 """
-
-
-def _next_ordinal(connection: sqlite3.Connection, user: int, session: str) -> int:
-    row = connection.execute(
-        "SELECT max(ordinal) FROM memories WHERE user = ? AND session = ?", (user, session)
-    ).fetchone()
-    return 0 if row[0] is None else int(row[0]) + 1

@@ -9,8 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.identity import RANDOM, Identity
-from actors.memory import admission, changes, expiry, facts, forgetting, memories, selection, tombs, writing
+from actors.memory import (
+    admission,
+    changes,
+    expiry,
+    facts,
+    forgetting,
+    memories,
+    remembering,
+    selection,
+    tombs,
+    writing,
+)
 from actors.memory.database import rewrite
+from actors.memory.memory_source import Limits
 from actors.memory.partition import Partition
 from actors.memory.partitions import owner_of
 from actors.memory.recent import TURNS, RecentTurns
@@ -166,7 +178,16 @@ class MemoryKeeper(Partition):
         What holds stands before what it superseded. `as_of` (Unix seconds) answers as one would have then:
         nothing said later, and what held then first. Without a vector, by words alone.
         """
-        raise NotImplementedError
+        limits = Limits(
+            now=await self._now(user), session=session, agent=agent, as_of=as_of, archived=archived
+        )
+        reading = remembering.Reading(
+            matrices=self._matrices,
+            proposer=self._cache,
+            half_life_days=self._memory.half_life_days,
+            decay_weight=self._memory.decay_weight,
+        )
+        return await self._open.read(remembering.search, reading, user, query, vector, limit, limits)
 
     async def facts(
         self,
@@ -235,7 +256,8 @@ class MemoryKeeper(Partition):
 
         `after` is the `row` of the last record that was got.
         """
-        raise NotImplementedError
+        now = await self._now(user)
+        return await self._open.read(exchange.exported, user, after, limit, now)
 
     async def import_memories(
         self, user: str, event_id: str, records: Sequence[Json], vectors: Vectors | None = None
@@ -244,7 +266,15 @@ class MemoryKeeper(Partition):
 
         Raises InvalidRequest, naming the record that is wrong, and then stores none.
         """
-        raise NotImplementedError
+        checked = exchange.checked(records, self._memory.max_characters)
+        now = await self._now(user)
+        written = await self._open.write(
+            exchange.imported, user, event_id, checked, vectors, self._identity, now
+        )
+        self._recent.drop(user)
+        self._expiries.unknown(user)
+        self._wake()
+        return written
 
     async def unembedded(self, limit: int = 256) -> list[tuple[str, str, str]]:
         """User, memory id and text of memories that wait for their vector, oldest first."""

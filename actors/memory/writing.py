@@ -49,7 +49,7 @@ class Edit:
         if self.importance is not None:
             admission.check_importance(self.importance)
         if self.metadata is not None:
-            admission.encoded(self.metadata, most_characters)
+            admission.check_metadata(self.metadata, most_characters)
 
 
 def remember(
@@ -229,14 +229,15 @@ def _rewrite(
     if vector is not None:
         memories.put_vector(connection, memory, vector)
     said = Said(memory, text, row["speaker"], row["role"], row["valid_from"])
-    facts.revise(connection, user, said, change, now)
+    if row["kind"] != "summary":
+        facts.revise(connection, user, said, change, now)
     memory_index.added(connection, user, [memory])
 
 
 def _set_columns(connection: sqlite3.Connection, row: sqlite3.Row, edit: Edit, now: float) -> None:
     columns: dict[str, object] = {"updated_at": now}
     if edit.metadata is not None:
-        columns["metadata"] = json.dumps(dict(edit.metadata), separators=(",", ":"))
+        columns["metadata"] = admission.stored(edit.metadata)
     if edit.importance is not None:
         columns["importance"] = edit.importance
     if edit.pinned is not None:
