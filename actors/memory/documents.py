@@ -4,22 +4,13 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-import numpy as np
-
-from actors.memory import fulltext, vectors
+from actors.memory import fulltext, vectors, width
+from actors.memory.proposing import EXACT_LIMIT, Proposer, nearest_of_many
 from actors.memory.spaces import PASSAGES
 from actors.memory.vectors import Matrices, Vectors
 from actors.messages import InvalidRequest, NotFound
-
-EXACT_LIMIT = 50_000
-"""Passages up to which every vector is compared: exact, about 10 ms, and 77 MB at 384 dimensions. Beyond it
-the vector cache proposes candidates."""
-PENDING_LIMIT = 10_000
-"""Passages the vector cache has not heard of that are compared one by one; with more it is passed over."""
-OVERFETCH = 4
-"""Candidates asked of the vector cache for each one wanted."""
 
 
 class LexicalHit(NamedTuple):
@@ -43,13 +34,6 @@ class ChunkRow:
     end: int
     heading: str
     text: str
-
-
-class Proposer(Protocol):
-    """An approximate index that can propose near passages."""
-
-    def propose(self, user: int, vector: Vectors, limit: int) -> list[int] | None:
-        """Passage ids near to a vector, of which some may be gone; None where it cannot answer now."""
 
 
 class DocumentStore:
@@ -104,12 +88,9 @@ class DocumentStore:
         size = self._count(number, files)
         if size == 0:
             return []
-        self._check_dimensions(vector)
+        width.check_query(self._connection, vector)
         if size > self._exact_limit:
-            proposed = self._proposed(number, vector, files, limit)
-            if proposed is not None:
-                return proposed
-            return vectors.nearest_streamed(self._connection, number, vector, files, limit)
+            return nearest_of_many(self._connection, self._proposer, PASSAGES, number, vector, limit, files)
         if files is not None and self._count(number, None) > self._exact_limit:
             return vectors.nearest_streamed(self._connection, number, vector, files, limit)
         return vectors.nearest(self._matrices.of(self._connection, number), vector, files, limit)
@@ -122,7 +103,7 @@ class DocumentStore:
         ids, rows = vectors.stored(self._connection, number, chunk_ids)
         if not len(ids):
             return {}
-        self._check_dimensions(vector)
+        width.check_query(self._connection, vector)
         return {int(chunk): float(cosine) for chunk, cosine in zip(ids, rows @ vector, strict=True)}
 
     def embeddings(self, user: str, chunk_ids: Sequence[int]) -> dict[int, Vectors]:
@@ -168,27 +149,6 @@ class DocumentStore:
             return dict.fromkeys(terms, 0)
         return {term: fulltext.frequency(self._connection, number, term, files) for term in terms}
 
-    def _proposed(
-        self, user: int, vector: Vectors, files: Sequence[int] | None, limit: int
-    ) -> list[tuple[int, float]] | None:
-        if self._proposer is None:
-            return None
-        wanted = limit * OVERFETCH
-        proposed = self._proposer.propose(user, vector, wanted)
-        if proposed is None:
-            return None
-        pending = self._connection.execute(
-            "SELECT chunk FROM outbox WHERE user = ? AND present AND space = ? LIMIT ?",
-            (user, PASSAGES.name, PENDING_LIMIT + 1),
-        ).fetchall()
-        if len(pending) > PENDING_LIMIT:
-            return None
-        candidates = sorted({*proposed, *(row["chunk"] for row in pending)})
-        ids, rows = vectors.stored(self._connection, user, candidates, files)
-        if files is not None and len(ids) < limit:
-            return None
-        return vectors.best(ids, rows @ vector, limit) if len(ids) else None
-
     def _scope(self, user: str, store_ids: Sequence[str] | None) -> tuple[int | None, list[int] | None]:
         number = self._user(user)
         if store_ids is None:
@@ -219,11 +179,3 @@ class DocumentStore:
             f"SELECT count(*) FROM chunks c WHERE c.user = ?{condition}", (user, *parameters)
         ).fetchone()
         return int(row[0])
-
-    def _check_dimensions(self, vector: Vectors) -> None:
-        row = self._connection.execute("SELECT value FROM facts WHERE name = 'dimensions'").fetchone()
-        if row is not None and np.shape(vector) != (int(row["value"]),):
-            raise InvalidRequest(
-                f"the stored vectors have {row['value']} dimensions and the query's has {np.shape(vector)}: "
-                "use the embedding model that the documents were added with, or add them again"
-            )

@@ -6,11 +6,17 @@ are external-content tables over a view, so text is stored once, and SQLite can 
 
 import json
 import sqlite3
+import threading
 from collections.abc import Sequence
+from functools import cache, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.memory.spaces import PASSAGES, Space
 from actors.memory.vectors import among
 
+Numbers = NDArray[np.int64]
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 _STRUCTURE = 10
 """Row of an FTS5 data table that describes the index's levels and segments."""
@@ -39,10 +45,17 @@ def create(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -
         )
         if SECURE_DELETE:
             connection.execute(f"INSERT INTO {table}({table}, rank) VALUES ('secure-delete', 1)")
+    if space.vocabulary:
+        table = f"{space.vocabulary}{int(user)}"
+        connection.execute(
+            f"CREATE VIRTUAL TABLE {table} USING fts5vocab({space.texts[0].name}{int(user)}, instance)"
+        )
 
 
 def drop(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -> None:
     """Remove the user's index."""
+    if space.vocabulary:
+        connection.execute(f"DROP TABLE {space.vocabulary}{int(user)}")
     for table, _ in _tables(user, space):
         connection.execute(f"DROP TABLE {table}")
     connection.execute(f"DROP VIEW {space.view}{int(user)}")
@@ -98,9 +111,25 @@ def rebuild(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) 
 
 def expression(terms: Sequence[str]) -> str:
     """An FTS5 query that any of the terms satisfies; each is a quoted string, whatever characters it has."""
-    sendable = (term.encode("utf-8", "replace").decode().replace("\0", " ") for term in terms)
-    quoted = ('"' + term.replace('"', '""') + '"' for term in sendable)
+    quoted = ('"' + _sendable(term).replace('"', '""') + '"' for term in terms)
     return " OR ".join(dict.fromkeys(quoted))
+
+
+def occurrences(connection: sqlite3.Connection, user: int, term: str, space: Space) -> Numbers:
+    """The row of every place where a term stands, ascending; of a term of several words, each row once.
+
+    One text is passed on rather than a row a place: a common word stands in many thousands of rows.
+    """
+    words = spelt(term)
+    if len(words) == 1:
+        query = f"SELECT group_concat(doc) FROM {space.vocabulary}{int(user)} WHERE term = ?"
+        parameter = words[0]
+    else:
+        table = f"{space.texts[0].name}{int(user)}"
+        query = f"SELECT group_concat(rowid) FROM {table} WHERE {table} MATCH ?"
+        parameter = expression([term])
+    (found,) = connection.execute(query, (parameter,)).fetchone() if words else (None,)
+    return np.fromstring(found or "", dtype=np.int64, sep=",")
 
 
 def frequency(connection: sqlite3.Connection, user: int, term: str, files: Sequence[int] | None) -> int:
@@ -150,6 +179,33 @@ def scores(
     return {row[0]: row[1] for row in rows}
 
 
+class _Speller:
+    """An index of one text, in memory, that shows what words FTS5 makes of it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._connection.execute(f"CREATE VIRTUAL TABLE said USING fts5(text, tokenize='{TOKENIZER}')")
+        self._connection.execute("CREATE VIRTUAL TABLE words USING fts5vocab(said, instance)")
+
+    def words(self, text: str) -> tuple[str, ...]:
+        with self._lock:
+            self._connection.execute("BEGIN")
+            self._connection.execute("INSERT INTO said VALUES (?)", (text,))
+            rows = self._connection.execute("SELECT term FROM words ORDER BY offset").fetchall()
+            self._connection.execute("ROLLBACK")
+        return tuple(row[0] for row in rows)
+
+
+_speller = cache(_Speller)
+
+
+@lru_cache(maxsize=10_000)
+def spelt(term: str) -> tuple[str, ...]:
+    """A term's words as the index spells them: lower case, no accents, stemmed."""
+    return _speller().words(_sendable(term))
+
+
 def _within(table: str, files: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
     if files is None:
         return "", ()
@@ -164,3 +220,7 @@ def _tables(user: int, space: Space) -> list[tuple[str, str]]:
 def _rows(user: int, space: Space) -> str:
     """The numbers first, so that a view over much is asked for few."""
     return f"FROM json_each(?) wanted CROSS JOIN {space.view}{int(user)} v ON v.id = wanted.value"
+
+
+def _sendable(term: str) -> str:
+    return term.encode("utf-8", "replace").decode().replace("\0", " ")

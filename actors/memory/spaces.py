@@ -35,6 +35,8 @@ class Space:
     select: str
     """The view: `id`, and the columns of the tables, of the rows of `{user}`."""
     texts: tuple[Table, ...]
+    vocabulary: str = ""
+    """How the names of the tables that list each word's places in the first index begin; empty: none."""
 
 
 PASSAGES = Space(
@@ -68,5 +70,6 @@ MEMORIES = Space(
     view="remembered_",
     select="SELECT number AS id, text FROM memories WHERE user = {user}",
     texts=(Table("memory_text_", "text"),),
+    vocabulary="memory_words_",
 )
 SPACES = (PASSAGES, MEMORIES)

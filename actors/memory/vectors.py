@@ -4,8 +4,9 @@ import json
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,31 +28,55 @@ class Matrix:
     files: Ids
     vectors: Vectors
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        return self.vectors.nbytes
+
+
+class Sized(Protocol):
+    """Something held in memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+
+
+T = TypeVar("T", bound=Sized)
+
 
 class Matrices:
-    """The matrices of the users who asked last, within a budget of bytes."""
+    """What was read for the users who asked last, of any space, within a budget of bytes."""
 
     def __init__(self, budget_bytes: int) -> None:
         self._budget = budget_bytes
-        self._held: OrderedDict[int, Matrix] = OrderedDict()
+        self._held: OrderedDict[tuple[str, int], Sized] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, connection: sqlite3.Connection, user: int) -> Matrix:
-        """The user's matrix as this connection's transaction sees it; only new vectors are read from disk."""
+        """The user's passages as this connection's transaction sees them; only new vectors are read."""
         (generation,) = connection.execute("SELECT generation FROM users WHERE id = ?", (user,)).fetchone()
-        with self._lock:
-            held = self._held.pop(user, None)
+
+        def renewed(held: Matrix | None) -> Matrix:
             if held is None or held.generation != generation:
-                held = _refreshed(connection, user, generation, held)
-            self._held[user] = held
+                return _refreshed(connection, user, generation, held)
+            return held
+
+        return self.get(PASSAGES, user, renewed)
+
+    def get(self, space: Space, user: int, renewed: Callable[[T | None], T]) -> T:
+        """What `renewed` makes of what is held of that space and user; always the same type for a space."""
+        with self._lock:
+            held = renewed(cast(T | None, self._held.pop((space.name, user), None)))
+            self._held[space.name, user] = held
             self._shrink()
         return held
 
     def _shrink(self) -> None:
-        total = sum(matrix.vectors.nbytes for matrix in self._held.values())
+        total = sum(held.nbytes for held in self._held.values())
         while total > self._budget and len(self._held) > 1:
             _, dropped = self._held.popitem(last=False)
-            total -= dropped.vectors.nbytes
+            total -= dropped.nbytes
 
 
 def nearest(
@@ -78,20 +103,26 @@ def best(ids: Ids, scores: Vectors, limit: int) -> list[tuple[int, float]]:
 
 
 def nearest_streamed(
-    connection: sqlite3.Connection, user: int, query: Vectors, files: Sequence[int] | None, limit: int
+    connection: sqlite3.Connection,
+    user: int,
+    query: Vectors,
+    files: Sequence[int] | None,
+    limit: int,
+    space: Space = PASSAGES,
 ) -> list[tuple[int, float]]:
     """What `nearest` gives, read from SQLite block by block: for more vectors than should be held."""
     condition, parameters = among(files)
     rows = connection.execute(
-        "SELECT v.chunk, v.vector FROM chunks c JOIN vectors v ON v.chunk = c.id "
-        f"WHERE c.user = ?{condition} ORDER BY c.id",
+        f"SELECT v.{space.vector_key}, v.vector FROM {space.rows} c "
+        f"JOIN {space.vectors} v ON v.{space.vector_key} = c.{space.key} "
+        f"WHERE c.user = ?{condition} ORDER BY c.{space.key}",
         (user, *parameters),
     )
     ids: Ids = np.zeros(0, dtype=np.int64)
     scores: Vectors = np.zeros(0, dtype=np.float32)
     while block := rows.fetchmany(BLOCK):
         ids = np.concatenate((ids, np.array([row[0] for row in block], dtype=np.int64)))
-        scores = np.concatenate((scores, _stack([row[1] for row in block]) @ query))
+        scores = np.concatenate((scores, stacked([row[1] for row in block]) @ query))
         kept = best(ids, scores, limit)
         ids = np.array([item[0] for item in kept], dtype=np.int64)
         scores = np.array([item[1] for item in kept], dtype=np.float32)
@@ -114,7 +145,7 @@ def stored(
         f"ORDER BY c.{space.key}",
         (user, json.dumps([int(number) for number in numbers]), *parameters),
     ).fetchall()
-    return np.array([row[0] for row in rows], dtype=np.int64), _stack([row[1] for row in rows])
+    return np.array([row[0] for row in rows], dtype=np.int64), stacked([row[1] for row in rows])
 
 
 def among(files: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:
@@ -137,14 +168,15 @@ def _refreshed(connection: sqlite3.Connection, user: int, generation: int, held:
         "WHERE c.user = ? AND c.id > ? ORDER BY c.id",
         (user, newest),
     ).fetchall()
-    vectors = _stack([row[0] for row in fresh])
+    vectors = stacked([row[0] for row in fresh])
     if held is not None and len(known):
         kept = held.vectors[np.isin(known, ids)]
         vectors = np.concatenate((kept, vectors)) if len(fresh) else kept
     return Matrix(generation, ids, files, vectors)
 
 
-def _stack(blobs: Sequence[bytes]) -> Vectors:
+def stacked(blobs: Sequence[bytes]) -> Vectors:
+    """Stored vectors as one array, shape (len(blobs), dimensions)."""
     if not blobs:
         return np.zeros((0, 0), dtype=np.float32)
     return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), -1)

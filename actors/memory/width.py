@@ -24,3 +24,13 @@ def check(connection: sqlite3.Connection, vectors: Vectors, texts: int) -> None:
             f"the stored vectors have {row['value']} dimensions and the new ones {width}: use the embedding "
             "model that was used before, or start with an empty directory"
         )
+
+
+def check_query(connection: sqlite3.Connection, vector: Vectors) -> None:
+    """Raises InvalidRequest unless a question's vector is as wide as those stored."""
+    row = connection.execute("SELECT value FROM facts WHERE name = 'dimensions'").fetchone()
+    if row is not None and np.shape(vector) != (int(row["value"]),):
+        raise InvalidRequest(
+            f"the stored vectors have {row['value']} dimensions and the query's has {np.shape(vector)}: "
+            "use the embedding model that was used before, or add everything again"
+        )

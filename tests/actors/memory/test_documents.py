@@ -16,7 +16,7 @@ class Everything:
         self.proposed = proposed
         self.asked = 0
 
-    def propose(self, user: int, vector: Any, limit: int) -> list[int] | None:
+    def propose(self, user: int, vector: Any, limit: int, space: Any) -> list[int] | None:
         self.asked += 1
         return self.proposed
 

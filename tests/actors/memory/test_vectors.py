@@ -37,7 +37,7 @@ async def test_the_budget_keeps_whoever_asked_last(keeper: Keeper, add) -> None:
     matrices = Matrices(100)
     for user in (1, 2, 1):
         await keeper._workers.read(matrices.of, user)
-        assert list(matrices._held) == [user]
+        assert list(matrices._held) == [("passages", user)]
 
 
 async def test_streamed_and_held_agree(keeper: Keeper, add, vectors_of, monkeypatch) -> None:

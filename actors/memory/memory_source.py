@@ -1,0 +1,157 @@
+"""Ranking's Source over a user's memories: columns in memory, words and texts in SQLite. Knows no ranking."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.memory import fulltext, vectors
+from actors.memory.memory_columns import Held
+from actors.memory.proposing import Proposer, nearest_of_many
+from actors.memory.source import Columns, Hits, Vectors
+from actors.memory.spaces import MEMORIES
+
+K1 = 1.2
+B = 0.75
+"""BM25's constants, those of FTS5."""
+PROPOSED = 400
+"""Memories whose cosines are known where there are too many to compare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Which of a user's memories may be answered with. None: any session, agent, time."""
+
+    now: float
+    session: str | None = None
+    agent: str | None = None
+    as_of: float | None = None
+    archived: bool = False
+
+
+class MemorySource:
+    """Reads on one connection within one read transaction. See `source.Source`."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        user: int,
+        held: Held,
+        limits: Limits,
+        proposer: Proposer | None = None,
+    ) -> None:
+        self._connection = connection
+        self._user = user
+        self._held = held
+        self._proposer = proposer
+        self._columns = held.columns
+        self._allowed = _allowed(connection, user, held, limits)
+        self._hits: dict[str, Hits] = {}
+
+    @property
+    def columns(self) -> Columns:
+        """As in Source."""
+        return self._columns
+
+    @property
+    def allowed(self) -> NDArray[np.bool_]:
+        """As in Source."""
+        return self._allowed
+
+    def hits(self, terms: Sequence[str]) -> dict[str, Hits]:
+        """As in Source; the words of a term of several count once a memory."""
+        for term in terms:
+            if term not in self._hits:
+                self._hits[term] = self._found(term)
+        return {term: self._hits[term] for term in terms}
+
+    def cosines(self, vector: Vectors) -> Vectors:
+        """As in Source."""
+        matrix, at = self._held.matrix, self._held.rows["vector"]
+        cosines = np.full(len(at), np.nan, np.float32)
+        if matrix is None:
+            near = nearest_of_many(self._connection, self._proposer, MEMORIES, self._user, vector, PROPOSED)
+            values = dict(near)
+            numbers = np.array(sorted(values), np.int64)
+            places, known = self._held.places(numbers)
+            cosines[places] = np.array([values[number] for number in numbers[known].tolist()], np.float32)
+        elif matrix.used:
+            has = at >= 0
+            cosines[has] = (matrix.room[: matrix.used] @ vector)[at[has]]
+        return cosines
+
+    def vectors(self, rows: Sequence[int]) -> Vectors:
+        """As in Source."""
+        places = np.asarray(rows, np.int64)
+        matrix = self._held.matrix
+        if matrix is None:
+            return self._stored(places)
+        found = np.zeros((len(places), max(matrix.room.shape[1], 1)), np.float32)
+        at = self._held.rows["vector"][places]
+        found[at >= 0] = matrix.room[at[at >= 0]]
+        return found
+
+    def texts(self, rows: Sequence[int]) -> list[str]:
+        """As in Source; empty for one that was forgotten since."""
+        numbers = self._columns.numbers[np.asarray(rows, np.int64)].tolist()
+        found = self._connection.execute(
+            "SELECT number, text FROM memories WHERE user = ? AND number IN (SELECT value FROM json_each(?))",
+            (self._user, json.dumps(numbers)),
+        )
+        texts = {row["number"]: row["text"] for row in found}
+        return [texts.get(number, "") for number in numbers]
+
+    def allowed_rows(self, numbers: Sequence[int]) -> dict[int, int]:
+        """Where memories stand in the columns, of those that may be answered with."""
+        wanted = np.array(sorted(numbers), np.int64)
+        rows, known = self._held.places(wanted)
+        may = self._allowed[rows]
+        return dict(zip(wanted[known][may].tolist(), rows[may].tolist(), strict=True))
+
+    def _found(self, term: str) -> Hits:
+        standing = fulltext.occurrences(self._connection, self._user, term, MEMORIES)
+        first = np.flatnonzero(np.diff(standing, prepend=-1))
+        counts = np.diff(first, append=len(standing))
+        rows, known = self._held.places(standing[first])
+        order = np.argsort(rows, kind="stable")
+        rows, times = rows[order], counts[known][order].astype(np.float32)
+        return Hits(rows, bm25(times, self._columns.words, rows))
+
+    def _stored(self, places: NDArray[np.int64]) -> Vectors:
+        numbers = self._columns.numbers[places]
+        ids, stored = vectors.stored(self._connection, self._user, numbers.tolist(), space=MEMORIES)
+        found = np.zeros((len(places), max(stored.shape[1], 1)), np.float32)
+        if len(ids):
+            at = np.minimum(np.searchsorted(ids, numbers), len(ids) - 1)
+            has = ids[at] == numbers
+            found[has] = stored[at[has]]
+        return found
+
+
+def bm25(times: Vectors, words: NDArray[np.int32], rows: NDArray[np.int64]) -> Vectors:
+    """BM25 of one term that stands `times` in each of `rows`, of memories with that many words each."""
+    size, held = len(words), len(rows)
+    if not held:
+        return np.zeros(0, np.float32)
+    rarity = max(float(np.log((size - held + 0.5) / (held + 0.5))), 1e-6)
+    length = words[rows] / max(float(words.mean()), 1.0)
+    scores = rarity * times * (K1 + 1) / (times + K1 * (1 - B + B * length))
+    return scores.astype(np.float32)
+
+
+def _allowed(connection: sqlite3.Connection, user: int, held: Held, limits: Limits) -> NDArray[np.bool_]:
+    rows = held.rows
+    (newest,) = connection.execute("SELECT max(number) FROM memories WHERE user = ?", (user,)).fetchone()
+    allowed = ~rows["merged"] & (rows["expires_at"] > limits.now) & (rows["number"] <= (newest or 0))
+    if not limits.archived:
+        allowed &= ~rows["archived"]
+    if limits.as_of is not None:
+        allowed &= rows["said_at"] <= limits.as_of
+    if limits.session is not None:
+        allowed &= rows["session"] == held.sessions.numbers.get(limits.session, -1)
+    if limits.agent is not None:
+        allowed &= rows["agent"] == held.agents.numbers.get(limits.agent, -1)
+    return allowed

@@ -1,0 +1,198 @@
+"""Answers a question with memories: what ranking finds, less what faded, what holds before what it ended.
+
+Writes nothing. Knows no feature's meaning, no grammar, no HTTP.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from actors.memory import decay, memories, memory_columns, standing, why, width
+from actors.memory.asking import asked
+from actors.memory.currency import Placed, State, ordered
+from actors.memory.memory_source import Limits, MemorySource
+from actors.memory.proposing import EXACT_LIMIT, Proposer
+from actors.memory.questions import content_words
+from actors.memory.ranker import SHIPPED, Ranker
+from actors.memory.recollection import Ranked, recollect
+from actors.memory.records import Memory, Recalled
+from actors.memory.users import user_number
+from actors.memory.vectors import Matrices, Vectors
+
+LONGEST_QUERY = 4_000
+"""Characters of a question that are read."""
+SPARE = 3
+"""Memories ranked for each one wanted, so that those that faded can fall back behind others."""
+EVIDENCE = ("own", "window", "session", "speaker", "cosine")
+"""Parts of a score of which one at least is not zero where anything speaks for a memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the searches of one keeper have in common."""
+
+    matrices: Matrices
+    proposer: Proposer | None = None
+    half_life_days: float = 90.0
+    decay_weight: float = 0.5
+    ranker: Ranker = SHIPPED
+    exact_limit: int = EXACT_LIMIT
+
+
+def search(
+    connection: sqlite3.Connection,
+    reading: Reading,
+    user: str,
+    query: str,
+    vector: Vectors | None,
+    limit: int,
+    limits: Limits,
+) -> list[Recalled]:
+    """See MemoryKeeper.search_memories. Raises InvalidRequest for a vector of another width."""
+    number = user_number(connection, user)
+    if vector is not None:
+        width.check_query(connection, vector)
+    if number == 0 or limit < 1:
+        return []
+    held = memory_columns.held(connection, reading.matrices, number, reading.exact_limit)
+    source = MemorySource(connection, number, held, limits, reading.proposer)
+    if not source.allowed.any():
+        return []
+    query = query[:LONGEST_QUERY]
+    ranked = _faded(connection, source, reading, limits, _ranked(source, reading, query, vector, limit))
+    return _Answer(connection, number, source, query, limits).of(ranked, limit)
+
+
+def _ranked(
+    source: MemorySource, reading: Reading, query: str, vector: Vectors | None, limit: int
+) -> list[Ranked]:
+    """What ranking finds; without words and vector the newest."""
+    if vector is None and not content_words(query):
+        rows = np.flatnonzero(source.allowed)
+        newest = rows[np.argsort(-source.columns.said_at[rows], kind="stable")][:limit]
+        return [Ranked(row=row, score=0.0, parts={}, hop=1) for row in newest.tolist()]
+    found = recollect(source, query, vector, limit * SPARE, reading.ranker)
+    return [one for one in found if any(one.parts.get(name) for name in EVIDENCE)]
+
+
+def _faded(
+    connection: sqlite3.Connection,
+    source: MemorySource,
+    reading: Reading,
+    limits: Limits,
+    ranked: Sequence[Ranked],
+) -> list[Ranked]:
+    """Memories with what their lost strength costs them, best first."""
+    numbers = source.columns.numbers[[one.row for one in ranked]].tolist()
+    rows = connection.execute(
+        "SELECT number, importance, uses, max(valid_from, ifnull(used_at, valid_from)) AS since, pinned "
+        "FROM memories WHERE number IN (SELECT value FROM json_each(?))",
+        (json.dumps(numbers),),
+    ).fetchall()
+    at = limits.now if limits.as_of is None else limits.as_of
+    names = ("importance", "uses", "since", "pinned")
+    importance, uses, since, pinned = (np.array([row[name] for row in rows]) for name in names)
+    left = decay.strength(importance, uses, since, at, reading.half_life_days, pinned)
+    strengths = dict(zip((row["number"] for row in rows), left.tolist(), strict=True))
+    faded = [
+        replace(
+            one,
+            score=one.score + reading.decay_weight * (strengths[number] - 1),
+            parts={**one.parts, "strength": strengths[number]},
+        )
+        for one, number in zip(ranked, numbers, strict=True)
+        if number in strengths
+    ]
+    return sorted(faded, key=lambda one: -one.score)
+
+
+class _Answer:
+    """One question's ranked memories made into records, those that hold first."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, user: int, source: MemorySource, query: str, limits: Limits
+    ) -> None:
+        self._connection = connection
+        self._user = user
+        self._source = source
+        self._query = query
+        self._limits = limits
+
+    def of(self, ranked: Sequence[Ranked], limit: int) -> list[Recalled]:
+        """The `limit` best, of those that may be answered with."""
+        numbers = self._source.columns.numbers
+        by_number = {int(numbers[one.row]): one for one in ranked}
+        scores = [(number, one.score) for number, one in by_number.items()][:limit]
+        questions = asked(self._query)
+        states = standing.states(
+            self._connection, self._user, [number for number, _ in scores], questions, self._limits.as_of
+        )
+        placed = ordered(scores, states, questions)
+        rows = self._source.allowed_rows([one.number for one in placed])
+        kept = [one for one in placed if one.number in rows][:limit]
+        found = self._records([one.number for one in kept])
+        kept = [one for one in kept if one.number in found]
+        findings = [self._finding(one, rows[one.number], by_number, states, found, kept) for one in kept]
+        reasons = why.reasons(self._source, self._query, findings)
+        return [
+            Recalled(memory=found[one.number], score=one.score, parts=finding.parts, why=reason)
+            for one, finding, reason in zip(kept, findings, reasons, strict=True)
+        ]
+
+    def _finding(
+        self,
+        one: Placed,
+        row: int,
+        ranked: Mapping[int, Ranked],
+        states: Sequence[State],
+        found: Mapping[int, Memory],
+        kept: Sequence[Placed],
+    ) -> why.Finding:
+        known = ranked.get(one.number)
+        return why.Finding(
+            row=row,
+            parts={} if known is None else known.parts,
+            currency=one.why,
+            states=[state for state in states if state.memory == one.number],
+            seed=None if known is None or known.hop == 1 else self._seed(row, ranked, found, kept),
+        )
+
+    def _seed(
+        self, row: int, ranked: Mapping[int, Ranked], found: Mapping[int, Memory], kept: Sequence[Placed]
+    ) -> str | None:
+        """The memory of the first round that is most like this one, among those answered with."""
+        firsts = [one.number for one in kept if one.number in ranked and ranked[one.number].hop == 1]
+        if not firsts:
+            return None
+        vectors = self._source.vectors([row, *(ranked[number].row for number in firsts)])
+        return found[firsts[int(np.argmax(vectors[1:] @ vectors[0]))]].id
+
+    def _records(self, numbers: Sequence[int]) -> dict[int, Memory]:
+        found = memories.some(self._connection, self._user, numbers, self._limits.now)
+        as_of = self._limits.as_of
+        if as_of is None:
+            return found
+        return _as_they_were(self._connection, found, as_of)
+
+
+def _as_they_were(
+    connection: sqlite3.Connection, found: Mapping[int, Memory], as_of: float
+) -> dict[int, Memory]:
+    """Memories with the text they had, and as if what ended them later were not known."""
+    edits = connection.execute(
+        "SELECT memory, old FROM memory_changes WHERE event = 'UPDATE' AND at > ? "
+        "AND memory IN (SELECT value FROM json_each(?)) ORDER BY number DESC",
+        (as_of, json.dumps(list(found))),
+    )
+    texts = {row["memory"]: row["old"] for row in edits}
+    then = {}
+    for number, memory in found.items():
+        if number in texts:
+            memory = replace(memory, text=texts[number])
+        if memory.valid_to is not None and memory.valid_to > as_of:
+            memory = replace(memory, valid_to=None, superseded_by=None)
+        then[number] = memory
+    return then
