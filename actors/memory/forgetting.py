@@ -55,7 +55,14 @@ def expire(connection: sqlite3.Connection, user: str, now: float) -> list[str]:
     number = user_number(connection, user)
     rows = connection.execute("SELECT number FROM memories WHERE user = ? AND expires_at <= ?", (number, now))
     gone = erase(connection, user, number, [row["number"] for row in rows.fetchall()], now)
+    if gone:
+        connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (_worn(number),))
     return [memory_id for memory_id, _ in gone]
+
+
+def worn(connection: sqlite3.Connection, number: int) -> bool:
+    """Whether pages may hold words of what expired."""
+    return connection.execute("SELECT 1 FROM facts WHERE name = ?", (_worn(number),)).fetchone() is not None
 
 
 def erase(
@@ -83,12 +90,17 @@ def erase(
 
 def scrub(connection: sqlite3.Connection, number: int) -> None:
     """Leave no word of deleted memories in the user's index; the last memory takes the index with it."""
+    connection.execute("DELETE FROM facts WHERE name = ?", (_worn(number),))
     if not fulltext.exists(connection, number, MEMORIES):
         return
     if connection.execute("SELECT 1 FROM memories WHERE user = ? LIMIT 1", (number,)).fetchone() is None:
         memory_index.drop(connection, number)
     else:
         memory_index.scrub(connection, number)
+
+
+def _worn(number: int) -> str:
+    return f"worn-{number}"
 
 
 def _forgotten(gone: Sequence[tuple[str, str]]) -> Forgotten:

@@ -12,6 +12,8 @@ from actors.identity import RANDOM, Identity
 from actors.memory import (
     admission,
     changes,
+    consolidation,
+    exchange,
     expiry,
     facts,
     forgetting,
@@ -294,7 +296,23 @@ class MemoryKeeper(Partition):
 
         Turns are never merged nor dropped. Proposes session summaries where `memory.proposals` is `extract`.
         """
-        raise NotImplementedError
+        done = await self._open.read(consolidation.done_before, user, event_id)
+        if done is not None:
+            return done
+        now = self._identity.now()
+        expired, worn = await self._open.write(consolidation.expire, user, now)
+        if worn:
+            await self._rewrite()
+        done = Consolidated(
+            merged=await self._merge(user, now),
+            archived=await self._archive(user, now),
+            expired=tuple(expired),
+            proposed=await self._propose(user, now),
+        )
+        self._recent.drop(user)
+        self._expiries.unknown(user)
+        self._wake()
+        return await self._open.write(consolidation.finish, user, event_id, done)
 
     async def memory_stats(self, user: str) -> MemoryStats:
         """How much is remembered of the user."""
@@ -304,6 +322,29 @@ class MemoryKeeper(Partition):
     async def memory_users(self) -> list[str]:
         """The users of this partition that have memories, by name. For maintenance, never for a request."""
         return await self._open.read(memories.users)
+
+    async def _merge(self, user: str, now: float) -> tuple[str, ...]:
+        merged: list[str] = []
+        while more := await self._open.write(consolidation.merge, user, now):
+            merged += more
+        return tuple(merged)
+
+    async def _archive(self, user: str, now: float) -> tuple[str, ...]:
+        archived: list[str] = []
+        below, half_life = self._memory.archive_below, self._memory.half_life_days
+        after: int | None = 0 if below > 0 else None
+        while after is not None:
+            after, ids = await self._open.write(consolidation.archive, user, after, below, half_life, now)
+            archived += ids
+        return tuple(archived)
+
+    async def _propose(self, user: str, now: float) -> tuple[str, ...]:
+        if self._memory.proposals != "extract":
+            return ()
+        proposed: list[str] = []
+        for session in await self._open.read(consolidation.closed_sessions, user, now):
+            proposed += await self._open.write(consolidation.propose, user, session, self._identity, now)
+        return tuple(proposed)
 
     async def _rewrite(self) -> None:
         """No byte of what was deleted before this call is in the files when this returns."""

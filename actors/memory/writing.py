@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from actors.identity import Identity
-from actors.memory import admission, changes, events, facts, memories, memory_index, tombs, width
+from actors.memory import admission, changes, events, facts, memories, memory_index, merging, tombs, width
 from actors.memory.facts import Said
 from actors.memory.memories import Place
 from actors.memory.partitions import owner_of
@@ -220,6 +220,7 @@ def _rewrite(
 ) -> None:
     user, memory = row["user"], row["number"]
     memory_index.removed(connection, user, [memory])
+    merging.release(connection, user, memory)
     connection.execute("DELETE FROM memory_vectors WHERE memory = ?", (memory,))
     change = changes.record(connection, memory, "UPDATE", row["text"], text, now)
     connection.execute(
