@@ -11,12 +11,18 @@ from actors.memory.users import user_number
 
 
 def record(
-    connection: sqlite3.Connection, memory: int, event: str, old: str | None, new: str | None, at: float
+    connection: sqlite3.Connection,
+    memory: int,
+    event: str,
+    at: float,
+    old: str | None = None,
+    new: str | None = None,
+    event_id: str = "",
 ) -> int:
-    """Add an entry; its number."""
+    """Add an entry; its number. `event_id` is of the write that brought it, if it brought a text."""
     cursor = connection.execute(
-        "INSERT INTO memory_changes (memory, event, old, new, at) VALUES (?, ?, ?, ?, ?)",
-        (memory, event, old, new, at),
+        "INSERT INTO memory_changes (memory, event, old, new, at, event_id) VALUES (?, ?, ?, ?, ?, ?)",
+        (memory, event, old, new, at, event_id),
     )
     return int(cursor.lastrowid or 0)
 

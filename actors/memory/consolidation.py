@@ -78,7 +78,7 @@ def archive(
     weak = [row for row, strength in zip(rows, strengths, strict=True) if strength < below]
     for row in weak:
         connection.execute("UPDATE memories SET archived_at = ? WHERE number = ?", (now, row["number"]))
-        changes.record(connection, row["number"], "ARCHIVE", None, None, now)
+        changes.record(connection, row["number"], "ARCHIVE", now)
     if weak:
         memory_index.touched(connection, number, [row["number"] for row in weak])
     return rows[-1]["number"], [row["id"] for row in weak]

@@ -29,6 +29,7 @@ class _Change(_Part):
     old: str | None = None
     new: str | None = None
     at: FiniteFloat
+    event_id: str = ""
 
 
 class _Fact(_Part):
@@ -147,7 +148,7 @@ def imported(
 
 def _exported(connection: sqlite3.Connection, row: sqlite3.Row) -> Json:
     history = connection.execute(
-        "SELECT number, event, old, new, at FROM memory_changes WHERE memory = ? ORDER BY number",
+        "SELECT number, event, old, new, at, event_id FROM memory_changes WHERE memory = ? ORDER BY number",
         (row["number"],),
     ).fetchall()
     place_of = {change["number"]: place for place, change in enumerate(history)}
@@ -165,7 +166,7 @@ def _exported(connection: sqlite3.Connection, row: sqlite3.Row) -> Json:
         "merged_into": row["target"],
         "metadata": json.loads(row["metadata"]),
         "sources": [source["source"] for source in sources],
-        "history": [{name: change[name] for name in ("event", "old", "new", "at")} for change in history],
+        "history": [{name: change[name] for name in _Change.model_fields} for change in history],
         "facts": [
             {
                 **dict(fact),
@@ -250,7 +251,7 @@ def _state(connection: sqlite3.Connection, user: int, fresh: dict[int, _Record],
     slots: set[facts.Slot] = set()
     said: list[Said] = []
     for number, record in fresh.items():
-        edits = [changes.record(connection, number, c.event, c.old, c.new, c.at) for c in record.history]
+        edits = [changes.record(connection, number, **change.model_dump()) for change in record.history]
         if record.facts is None and record.kind != "summary":
             (moment,) = connection.execute(
                 "SELECT valid_from FROM memories WHERE number = ?", (number,)

@@ -42,12 +42,11 @@ def preview(connection: sqlite3.Connection, user: str, what: Forgetting) -> Forg
     number = user_number(connection, user)
     chosen = selection.chosen(connection, number, what)
     rows = connection.execute(
-        "SELECT id, event_id, text FROM memories WHERE number IN (SELECT value FROM json_each(?)) "
-        "ORDER BY number",
+        "SELECT text FROM memories WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number",
         (json.dumps(chosen),),
-    ).fetchall()
-    found = _forgotten([(row["id"], row["event_id"]) for row in rows])
-    return replace(found, texts=tuple(row["text"][:BEGINNING] for row in rows), dry_run=True)
+    )
+    texts = tuple(row["text"][:BEGINNING] for row in rows)
+    return replace(_forgotten(_written(connection, json.dumps(chosen))), texts=texts, dry_run=True)
 
 
 def expire(connection: sqlite3.Connection, user: str, now: float) -> list[str]:
@@ -57,7 +56,7 @@ def expire(connection: sqlite3.Connection, user: str, now: float) -> list[str]:
     gone = erase(connection, user, number, [row["number"] for row in rows.fetchall()], now)
     if gone:
         connection.execute("INSERT OR REPLACE INTO facts VALUES (?, '1')", (_worn(number),))
-    return [memory_id for memory_id, _ in gone]
+    return list(dict.fromkeys(memory_id for memory_id, _ in gone))
 
 
 def worn(connection: sqlite3.Connection, number: int) -> bool:
@@ -70,14 +69,13 @@ def erase(
 ) -> list[tuple[str, str]]:
     """Delete rows with all that hangs on them, and time the facts of the rest anew.
 
-    Returns the id and the event of each that went.
+    Returns the id of each that went, with each event that wrote it, changed it or said it again.
     """
     if not memories:
         return []
     chosen = json.dumps(list(memories))
     within = "WHERE number IN (SELECT value FROM json_each(?))"
-    rows = connection.execute(f"SELECT id, event_id FROM memories {within} ORDER BY number", (chosen,))
-    gone = [(row["id"], row["event_id"]) for row in rows]
+    gone = _written(connection, chosen)
     slots = facts.slots_of(connection, chosen)
     memory_index.removed(connection, number, memories)
     connection.execute(f"DELETE FROM memories {within}", (chosen,))
@@ -105,7 +103,20 @@ def _worn(number: int) -> str:
 
 def _forgotten(gone: Sequence[tuple[str, str]]) -> Forgotten:
     written_by = dict.fromkeys(event_id for _, event_id in gone if event_id)
-    return Forgotten(memory_ids=tuple(memory_id for memory_id, _ in gone), events=tuple(written_by))
+    memory_ids = dict.fromkeys(memory_id for memory_id, _ in gone)
+    return Forgotten(memory_ids=tuple(memory_ids), events=tuple(written_by))
+
+
+def _written(connection: sqlite3.Connection, chosen: str) -> list[tuple[str, str]]:
+    """The id of each memory (numbers as JSON) with each event that is about its text."""
+    rows = connection.execute(
+        "SELECT number, 0, id, event_id FROM memories WHERE number IN (SELECT value FROM json_each(?)) "
+        "UNION ALL SELECT m.number, c.number, m.id, c.event_id FROM memories m "
+        "JOIN memory_changes c ON c.memory = m.number "
+        "WHERE c.event_id <> '' AND m.number IN (SELECT value FROM json_each(?)) ORDER BY 1, 2",
+        (chosen, chosen),
+    )
+    return [(row["id"], row["event_id"]) for row in rows]
 
 
 def _drop_user(connection: sqlite3.Connection, number: int) -> None:

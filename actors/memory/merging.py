@@ -113,4 +113,4 @@ def _hide(connection: sqlite3.Connection, other: Note, kept: Note, now: float) -
         "UPDATE memories SET merged_into = ? WHERE number = ? OR merged_into = ?",
         (kept.number, other.number, other.number),
     )
-    changes.record(connection, other.number, "MERGE", None, None, now)
+    changes.record(connection, other.number, "MERGE", now)

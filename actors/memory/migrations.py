@@ -186,7 +186,8 @@ CREATE TABLE memory_changes (
     event TEXT NOT NULL,
     old TEXT,
     new TEXT,
-    at REAL NOT NULL
+    at REAL NOT NULL,
+    event_id TEXT NOT NULL
 );
 CREATE INDEX changes_of_memory ON memory_changes (memory);
 CREATE TABLE tombstones (
@@ -195,7 +196,7 @@ CREATE TABLE tombstones (
     memory_id TEXT NOT NULL,
     event_id TEXT NOT NULL,
     forgotten_at REAL NOT NULL,
-    UNIQUE (owner, memory_id)
+    UNIQUE (owner, memory_id, event_id)
 );
 CREATE INDEX tombstones_by_event ON tombstones (owner, event_id);
 CREATE TABLE memory_events (

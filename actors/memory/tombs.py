@@ -9,7 +9,7 @@ from actors.memory.records import Tombstone
 
 
 def put(connection: sqlite3.Connection, owner: str, gone: Iterable[tuple[str, str]], now: float) -> None:
-    """Memories (id, id of the event that wrote it) are being forgotten."""
+    """Memories (id, id of an event that wrote or said it again) are being forgotten."""
     connection.executemany(
         "INSERT OR IGNORE INTO tombstones (owner, memory_id, event_id, forgotten_at) VALUES (?, ?, ?, ?)",
         ((owner, memory_id, event_id, now) for memory_id, event_id in gone),
@@ -29,7 +29,7 @@ def since(connection: sqlite3.Connection, user: str, after: float) -> list[Tombs
 def count(connection: sqlite3.Connection, user: str) -> int:
     """How many of the user's memories were forgotten."""
     (found,) = connection.execute(
-        "SELECT count(*) FROM tombstones WHERE owner = ?", (owner_of(user),)
+        "SELECT count(DISTINCT memory_id) FROM tombstones WHERE owner = ?", (owner_of(user),)
     ).fetchone()
     return int(found)
 
@@ -37,7 +37,8 @@ def count(connection: sqlite3.Connection, user: str) -> int:
 def of_event(connection: sqlite3.Connection, owner: str, event_id: str) -> list[str]:
     """The memories that an event wrote and that were forgotten."""
     rows = connection.execute(
-        "SELECT memory_id FROM tombstones WHERE owner = ? AND event_id = ? ORDER BY number", (owner, event_id)
+        "SELECT DISTINCT memory_id FROM tombstones WHERE owner = ? AND event_id = ? ORDER BY number",
+        (owner, event_id),
     )
     return [row["memory_id"] for row in rows]
 

@@ -109,7 +109,7 @@ def update(
         width.check(connection, edit.vector[None], 1)
     row = connection.execute("SELECT * FROM memories WHERE number = ?", (memory,)).fetchone()
     if edit.text is not None and edit.text != row["text"]:
-        _rewrite(connection, row, edit.text, edit.vector, now)
+        _rewrite(connection, row, event_id, edit.text, edit.vector, now)
     elif edit.vector is not None:
         memories.put_vector(connection, memory, edit.vector)
         connection.execute("UPDATE memories SET embedded = 1 WHERE number = ?", (memory,))
@@ -204,7 +204,7 @@ def _say_again(
         "expires_at = max(expires_at, ?) WHERE number = ?",
         (memory.importance, memory.pinned, memory.expires_at, number),
     )
-    changes.record(connection, number, "RESTATE", None, None, said_at)
+    changes.record(connection, number, "RESTATE", said_at, event_id=place.event_id)
     said = Said(number, held["text"], memory.speaker, memory.role, said_at)
     changed = facts.store(connection, place.user, [said], place.now)
     if vector is not None and not held["embedded"]:
@@ -216,13 +216,18 @@ def _say_again(
 
 
 def _rewrite(
-    connection: sqlite3.Connection, row: sqlite3.Row, text: str, vector: Vectors | None, now: float
+    connection: sqlite3.Connection,
+    row: sqlite3.Row,
+    event_id: str,
+    text: str,
+    vector: Vectors | None,
+    now: float,
 ) -> None:
     user, memory = row["user"], row["number"]
     memory_index.removed(connection, user, [memory])
     merging.release(connection, user, memory)
     connection.execute("DELETE FROM memory_vectors WHERE memory = ?", (memory,))
-    change = changes.record(connection, memory, "UPDATE", row["text"], text, now)
+    change = changes.record(connection, memory, "UPDATE", now, row["text"], text, event_id)
     connection.execute(
         "UPDATE memories SET text = ?, words = ?, digest = ?, embedded = ? WHERE number = ?",
         (text, len(text.split()), admission.digest(text), vector is not None, memory),
@@ -246,7 +251,7 @@ def _set_columns(connection: sqlite3.Connection, row: sqlite3.Row, edit: Edit, n
     if edit.archived is not None and edit.archived != (row["archived_at"] is not None):
         columns["archived_at"] = now if edit.archived else None
         if edit.archived:
-            changes.record(connection, row["number"], "ARCHIVE", None, None, now)
+            changes.record(connection, row["number"], "ARCHIVE", now)
     connection.execute(
         f"UPDATE memories SET {', '.join(f'{name} = ?' for name in columns)} WHERE number = ?",
         (*columns.values(), row["number"]),
