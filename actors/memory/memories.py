@@ -158,8 +158,8 @@ def listed(
 ) -> MemoryPage:
     """See Keeper.list_memories."""
     where = (
-        f"WHERE m.user = :user AND m.merged_into IS NULL AND {LIVE.replace('?', ':now')}"
-        f"{'' if session is None else ' AND m.session = :session'}"
+        f"WHERE m.user = :user AND {LIVE.replace('?', ':now')}"
+        f" AND {'m.merged_into IS NULL' if session is None else f'm.session = :session AND {_SHOWN}'}"
         f"{'' if agent is None else ' AND m.agent = :agent'}"
     )
     values = {"user": user_number(connection, user), "now": now, "session": session, "agent": agent}
@@ -241,6 +241,9 @@ def memory_of(row: sqlite3.Row) -> Memory:
 
 LIVE = "(m.expires_at IS NULL OR m.expires_at > ?)"
 """Of `memories m`, those that have not expired; the parameter is the time of the call."""
+_SHOWN = """(m.merged_into IS NULL
+    OR m.session <> (SELECT session FROM memories t WHERE t.number = m.merged_into))"""
+"""Within one session, also what was merged into a note of another."""
 _FACTS = "FROM memory_facts f WHERE f.memory = m.number AND f.holds AND f.change IS NULL"
 SELECT = f"""
 SELECT m.number, m.id, m.kind, m.text, m.role, m.speaker, m.session, m.agent, m.ordinal, m.valid_from,
