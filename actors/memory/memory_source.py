@@ -91,7 +91,8 @@ class MemorySource:
             return self._stored(places)
         found = np.zeros((len(places), max(matrix.room.shape[1], 1)), np.float32)
         at = self._held.rows["vector"][places]
-        found[at >= 0] = matrix.room[at[at >= 0]]
+        if matrix.used:
+            found[at >= 0] = matrix.room[at[at >= 0]]
         return found
 
     def texts(self, rows: Sequence[int]) -> list[str]:
