@@ -32,8 +32,8 @@ def end_of_day(value: Any) -> float:
 
 
 def iso(seconds: float) -> str:
-    """ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
+    """ISO 8601 in UTC; what lies beyond the moments that are taken is shown as the nearest of them."""
+    return datetime.fromtimestamp(min(max(seconds, EARLIEST), LATEST), UTC).isoformat()
 
 
 def _seconds(value: Any) -> float:

@@ -40,3 +40,4 @@ def test_a_bare_date_lasts_to_its_end() -> None:
 def test_replies_show_utc() -> None:
     assert iso(1_700_000_000.5) == "2023-11-14T22:13:20.500000+00:00"
     assert moment(iso(1_700_000_000.123456)) == 1_700_000_000.123456
+    assert iso(1e300) == "9999-01-01T00:00:00+00:00"
