@@ -92,7 +92,6 @@ class MemorySource:
         found = np.zeros((len(places), max(matrix.room.shape[1], 1)), np.float32)
         at = self._held.rows["vector"][places]
         if matrix.used:
-            if matrix.used:
             found[at >= 0] = matrix.room[at[at >= 0]]
         return found
 
