@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from actors.memory.claims import framed
 from actors.memory.clauses import ADVERBS, MARKS, Clause, clause_of
 from actors.memory.constructions import Context, constructed
-from actors.memory.frames import LEMMAS, OF_BEINGS, OF_THINGS, Frame
-from actors.memory.slots import EVENTS, PETS, is_being, is_time, slot_name
+from actors.memory.frames import LEMMAS, verb_slot
+from actors.memory.slots import EVENTS, PETS, is_being, is_known, is_time, slot_name
 from actors.memory.subjects import Named, named, named_at
 
 
@@ -23,7 +23,16 @@ class Asked:
 
 _LEAD = re.compile(
     r"^.*?\b(?=(?:what|which|who|whom|whose|where|when|how)\b)|^(?:(?:please|can|could|would|will|do|you|tell|me|remind|us|"
-    r"give|show|again|hey|hi|ok|so|and|know|remember|recall|say|of|about|the following|i need|i forgot|look up|find)\b[\s,:]*)+",
+    r"give|show|again|hey|hi|ok|so|and|know|happen|to|ever|remember|recall|say|of|about|the following|i need|i want|i would like|i forgot|look up|find)\b[\s,:]*)+",
+    re.IGNORECASE,
+)
+_TELLING = re.compile(
+    r"\b(?:did|have|had) I (?:ever |just |once |already )?(?:say|said|tell you|told you|mention|mentioned|tell)\b(?: that)?"
+    r"|\b(?:do you think|did you say|again|would you say|is it that)\b",
+    re.IGNORECASE,
+)
+_NOW = re.compile(
+    r"(?:[\s,]+(?:these days|at the moment|right now|currently|now|nowadays|at present|today|again|please|as of now|presently))+$",
     re.IGNORECASE,
 )
 _PAST = re.compile(
@@ -35,28 +44,6 @@ _PRESENT = re.compile(r"\bhow old\b|\bold am\b|\blast name\b|\b(?:was|were) \w+ 
 _WH = frozenset(["what", "which", "who", "whom", "whose", "where", "when", "how"])
 _BE = frozenset(["is", "are", "am", "was", "were", "be", "been"])
 _DO = frozenset(["do", "does", "did", "have", "has", "had", "can", "should", "will", "would", "could", "cannot"])
-_LIVES = {
-    ("where", "live"): "home", ("where", "work"): "employer", ("where", "study"): "school", ("where", "grow"): "hometown",
-    ("where", "bear"): "birthplace", ("where", "bank"): "bank", ("where", "move"): "home", ("where", "come"): "hometown",
-    ("where", "reside"): "home", ("where", "base"): "home", ("where", "relocate"): "home", ("where", "from"): "hometown",
-    ("where", "stay"): "home", ("where", "go"): "gym", ("where", "train"): "gym", ("where", "exercise"): "gym",
-    ("where", "attend"): "school", ("where", "locate"): "place", ("where", "raised"): "hometown", ("where", "employed"): "employer",
-    ("when", "bear"): "birthday", ("when", "wake"): "wake-up time", ("when", "get"): "wake-up time", ("when", "go"): "bedtime",
-    ("when", "start"): "time", ("when", "begin"): "time", ("when", "leave"): "time", ("when", "depart"): "time",
-    ("when", "take"): "time", ("when", "due"): "time", ("when", "happen"): "time", ("when", "scheduled"): "time", ("when", "sleep"): "bedtime",
-    ("what", "do"): "job", ("what", "drive"): "car", ("what", "speak"): "language", ("what", "study"): "major", ("what", "eat"): "diet",
-    ("what", "like"): "likes", ("what", "enjoy"): "likes", ("what", "love"): "likes", ("what", "hate"): "dislikes",
-    ("what", "dislike"): "dislikes", ("what", "play"): "instrument", ("what", "weigh"): "weight", ("what", "call"): "nickname",
-    ("what", "take"): "medication", ("what", "learn"): "learning", ("what", "work"): "job", ("what", "earn"): "salary", ("what", "own"): "own",
-    ("what", "major"): "major", ("what", "cost"): "price", ("what", "avoid"): "avoids", ("what", "support"): "favorite team",
-    ("what", "know"): "name", ("what", "go"): "name", ("what", "run"): "platform", ("what", "listen"): "port", ("what", "allergic"): "allergy",
-    ("who", "work"): "employer", ("who", "report"): "manager", ("who", "marry"): "spouse", ("who", "date"): "partner",
-    ("who", "live"): "roommate", ("who", "support"): "favorite team", ("who", "employed"): "employer", ("who", "own"): "owner",
-    ("who", "managed"): "manager", ("who", "engaged"): "partner", ("who", "root"): "favorite team", ("who", "bank"): "bank",
-    ("how", "commute"): "commute", ("how", "get"): "commute", ("how", "go"): "commute", ("how", "travel"): "commute",
-    ("how", "weigh"): "weight", ("how", "earn"): "salary", ("how", "make"): "salary", ("how", "reach"): "phone", ("how", "contact"): "phone",
-    ("how", "cost"): "price", ("how", "pay"): "rent",
-}  # fmt: skip
 _RELATED = {
     "home": ("address", "place"), "address": ("home",), "name": ("nickname",), "nickname": ("name",), "job": ("employer",),
     "spouse": ("partner",), "partner": ("spouse",), "roommate": ("spouse", "partner"), "phone": ("phone model", "email"),
@@ -74,7 +61,7 @@ def asked(question: str, speaker: str = "") -> tuple[Asked, ...]:
     Example: asked("What's Alice's phone number?") begins with Asked("alice", "phone").
     """
     me = speaker.strip().lower() or "user"
-    clause = clause_of(question.strip().rstrip("?!. "))
+    clause = clause_of(_TELLING.sub(" ", _NOW.sub("", question.strip().rstrip("?!. "))))
     past = _PAST.search(_PRESENT.sub("", clause.text)) is not None
     found: dict[tuple[str, str], None] = {}
     for subject, slot in _places(clause, me):
@@ -99,6 +86,9 @@ def _near(subject: str, slot: str) -> Iterator[tuple[str, str]]:
     elif last in EVENTS:
         yield subject, f"{slot} time"
         yield subject, f"{slot} place"
+    if not is_known(slot) and last not in ("time", "place"):
+        yield subject, f"{slot} place"
+        yield subject, f"{slot} time"
     if is_being(slot):
         yield f"{subject}'s {slot}", "name"
     if slot.startswith("favorite "):
@@ -201,7 +191,7 @@ def _asked_of(clause: Clause, wh: str, who: Named, end: int, be: str) -> Iterato
     if (verb == "prefer" or "rather" in lemmas) and "or" in lemmas:
         one, other = clause.lower(end + lemmas.index("or") - 1), clause.lower(end + lemmas.index("or") + 1)
         yield who.subject, f"preference {'/'.join(sorted((one.rstrip('s'), other.rstrip('s'))))}"
-    slot = _verb_slot(wh, lemmas, who)
+    slot = verb_slot(wh, lemmas, who.being)
     if slot:
         yield (who.subject, slot) if who.being else (who.root, slot_name(f"{who.thing} {slot}"))
     if who.parts and (not lemmas or be in _BE):
@@ -212,23 +202,6 @@ def _asked_of(clause: Clause, wh: str, who: Named, end: int, be: str) -> Iterato
             yield from _by_wh(wh, who)
     elif not who.parts and not lemmas and be in _BE:
         yield from _by_wh(wh, who)
-
-
-def _verb_slot(wh: str, lemmas: tuple[str, ...], who: Named) -> str:
-    """The slot of a verb: by the frame with its preposition, or by the question word."""
-    if not lemmas:
-        return ""
-    table = OF_BEINGS if who.being else OF_THINGS
-    frame: Frame | None = next(
-        (one for one in table.get(lemmas[0], ()) if len(one.words) > 1 and one.words == lemmas[: len(one.words)]), None
-    )
-    known = _LIVES.get((wh, lemmas[0]), "")
-    if frame is not None and not (known and wh in ("when", "where")):
-        return frame.slot
-    if known:
-        return known
-    single = next((one for one in table.get(lemmas[0], ()) if len(one.words) == 1), None)
-    return single.slot if single is not None else ""
 
 
 def _of_noun(clause: Clause, wh: str, noun: str, who: Named, end: int) -> Iterator[tuple[str, str]]:
@@ -251,9 +224,9 @@ def _of_noun(clause: Clause, wh: str, noun: str, who: Named, end: int) -> Iterat
         return
     if lemmas and lemmas[0] == "wear" and "size" in words:
         yield subject, "shoe size"
-    known = _verb_slot(wh, lemmas, who)
+    known = verb_slot(wh, lemmas, who.being)
     if slot in ("time", "hour", "day") and lemmas:
-        known = _LIVES.get(("when", lemmas[0]), known)
+        known = verb_slot("when", lemmas, who.being) or known
     yield subject, slot
     if known:
         yield subject, known
@@ -274,7 +247,7 @@ def _how(words: list[str], who: Named, lemmas: tuple[str, ...]) -> Iterator[tupl
     elif first == "much":
         rest = set(lemmas)
         slot = next((name for name in ("rent", "salary", "tax") if name in rest), "")
-        slot = slot or _verb_slot("how", lemmas, who)
+        slot = slot or verb_slot("how", lemmas, who.being)
         if slot:
             yield subject, slot
         if who.parts:

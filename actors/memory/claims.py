@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 
 from actors.memory.clauses import ADVERBS, Clause, Tense, is_past, tense_at
-from actors.memory.frames import OF_BEINGS, OF_THINGS, SKIPPED, Frame, matching
+from actors.memory.frames import OF_BEINGS, OF_THINGS, SKIPPED, Frame, Frames, matching
 from actors.memory.predicates import is_diet, is_job, is_mood, is_name, is_vague, predicate
 from actors.memory.slots import EVENTS, PETS, is_being, is_known, is_time, slot_name
 from actors.memory.subjects import Named
@@ -14,7 +14,7 @@ _TASTES = frozenset(["likes", "dislikes", "learning"])
 _LISTED = frozenset(["address", "home"])
 _NOT_OBJECTS = re.compile(
     r"^(?:to|with|by|from|into|up|down|out|off|around|it|that|this|those|these|them|him|you|me|us|how|what|when|where|"
-    r"why|who|if|as|for a|at home|there|here|so|too|very|really|my|our|your|his|her|their|the idea|being|and|but|all|some|"
+    r"why|who|if|as|for a|at home|there|here|is|was|are|were|so|too|very|really|my|our|your|his|her|their|the idea|being|and|but|all|some|"
     r"myself|working|more|less|about|over|nothing|everything|anything)\b",
     re.IGNORECASE,
 )
@@ -31,6 +31,10 @@ _COMPANY = re.compile(
 )
 _EMPLOYER = re.compile(r"^(.+?),?\s+(?:at|for|with)\s+(?:a company called\s+)?(.+)$", re.IGNORECASE)
 _AS = re.compile(r"^(.+?),?\s+as\s+(?:an?\s+|the\s+|their\s+)?(.+)$", re.IGNORECASE)
+_FOR_NEXT = re.compile(
+    r"^(.+?) (?:for|to (?:join|work (?:at|for))) (?:a (?:new |better )?(?:job|position|role|post) (?:at|with) )?((?-i:[A-Z]).*)$",
+    re.IGNORECASE,
+)
 _STUDIED = re.compile(r"^(.+?)\s+at\s+(.+)$", re.IGNORECASE)
 _OVER = re.compile(
     r"^(?:cancell?ed|called off|off(?: the table)?|gone|over|discontinued|closed(?: down)?|dead|sold|removed|void|"
@@ -60,16 +64,30 @@ def framed(clause: Clause, at: int, who: Named) -> tuple[list[Claim], int] | Non
         tense, end = replace(tense, ceased=True), end + 1
     elif begun in ("start", "begin") and clause.lower(end + 1).endswith("ing"):
         end += 1
+    if begun in ("become", "turn") and not tense.negated and not tense.unreal:
+        value, reach = value_of(clause.after(end + 1))
+        claims = said_of(who, value, gone=tense.past)
+        if claims:
+            return claims, clause.at_offset(clause.tokens[end + 1].start + reach)
     while clause.lower(end) in SKIPPED:
         end += 1
     tables = (OF_BEINGS, OF_THINGS) if who.being and not who.parts else (OF_BEINGS,) if who.being else (OF_THINGS,)
     for table in tables:
-        found = matching(clause.lemmas, end, table)
+        found = _from_to(clause, end, table) or matching(clause.lemmas, end, table)
         if found is not None and (not found[0].passive or tense.copular or table is OF_THINGS):
             claims = _of_frame(clause, tense, end, who, *found)
             if claims is not None:
                 return claims
     return _copula(clause, tense, who) if tense.copular else None
+
+
+def _from_to(clause: Clause, verb: int, table: Frames) -> tuple[Frame, int] | None:
+    """The frame of `moved from A to B`: that of `moved to B`."""
+    if clause.lower(verb + 1) != "from" or "to" not in clause.lemmas[verb + 2 :]:
+        return None
+    to = clause.lemmas.index("to", verb + 2)
+    found = matching((clause.lemmas[verb], *clause.lemmas[to:]), 0, table)
+    return (found[0], found[1] + to - 1) if found is not None else None
 
 
 def _of_frame(
@@ -81,16 +99,30 @@ def _of_frame(
     end = clause.at_offset(clause.tokens[start].start + reach) if start < len(clause.tokens) else start
     holds = _holds(frame, tense, clause, verb)
     value, denied = corrected(value)
+    claims: list[Claim] = []
     if holds is None or tense.unreal:
         return None
     if frame.kind == "end":
+        value, claims = _left(who, value, frame)
         value = "" if re.match(r"(?:my|the|that|this|our)\b", value, re.IGNORECASE) else value
     elif not fits(frame.slot, value, clause.text):
         return None
-    claims = [claim for one in _split(frame, value) for claim in [_placed_claim(who, one, frame, holds)]]
+    claims = [*(_placed_claim(who, one, frame, holds) for one in _split(frame, value)), *claims]
+    if frame.kind == "end" and frame.words == ("leave",):
+        if not value or not fits("home", value, clause.text):
+            return None if value else ([Claim(who.subject, "employer", "", False)], end)
+        claims.append(Claim(who.subject, "employer" if frame.slot == "home" else "home", claims[0].value, False))
     if denied and holds:
         claims.insert(0, _placed_claim(who, replace_value(claims[0], denied), frame, False))
     return claims, end
+
+
+def _left(who: Named, value: str, frame: Frame) -> tuple[str, list[Claim]]:
+    """What was left in `left A for (a job at) B`, and that B took its place."""
+    found = _FOR_NEXT.match(value)
+    if found is None or frame.slot != "employer":
+        return value, []
+    return found.group(1), [Claim(who.subject, frame.slot, found.group(2))]
 
 
 def _object(clause: Clause, start: int) -> str:
@@ -113,6 +145,8 @@ def replace_value(claim: Claim, value: str) -> tuple[str, str]:
 
 def _placed_claim(who: Named, found: tuple[str, str], frame: Frame, holds: bool) -> Claim:
     slot, value = found
+    if who.being and who.parts and slot == "name":
+        return Claim(*who.place, value, holds, frame.single)
     if who.being:
         slot = {"place": "home", "time": "time"}.get(slot, slot) if not who.parts else slot
         return Claim(who.subject, slot, value, holds, frame.single)
@@ -185,7 +219,7 @@ def fits(slot: str, value: str, text: str) -> bool:
 
 
 def _copula(clause: Clause, tense: Tense, who: Named) -> tuple[list[Claim], int] | None:
-    if tense.end >= len(clause.tokens) or (tense.unreal and (who.being or "would" in clause.text)):
+    if tense.end >= len(clause.tokens) or (tense.unreal and (not who.parts or "would" in clause.text)):
         return None
     event = not who.being
     value, reach = value_of(clause.after(tense.end), time=event, listed=who.several or who.place[1] in _LISTED)
@@ -206,7 +240,7 @@ def said_of(who: Named, value: str, gone: bool = False) -> list[Claim]:
     subject, slot = who.place
     if is_being(slot) and not is_name(value):
         return _trait(who, value, gone, denied)
-    if is_vague(slot) or is_mood(value) or (who.vague and not _telling(slot, value)):
+    if is_vague(slot) or (is_mood(value) and not slot.startswith("favorite ")) or (who.vague and not _telling(slot, value)):
         return []
     slot = _by_value(slot, value)
     gone = gone or who.former
@@ -226,7 +260,7 @@ def _by_value(slot: str, value: str) -> str:
         if slot == "phone" and not re.search(r"\d{3}", value):
             return "phone model"
         return slot
-    if is_timed(value) and (slot.split(" ")[-1] in EVENTS or is_placed(value)):
+    if is_timed(value) and (not is_known(slot) or slot.split(" ")[-1] in EVENTS or is_placed(value)):
         return f"{slot} time"
     return f"{slot} place" if is_placed(value) else slot
 
@@ -268,8 +302,5 @@ def changed(who: Named, value: str, moved: bool = False) -> list[Claim]:
     subject, slot = who.place
     if is_being(slot) and not is_name(value):
         return []
-    if is_timed(value) and not is_time(slot) and not is_known(slot):
-        slot = f"{slot} time"
-    elif moved and not is_known(slot):
-        slot = f"{slot} place"
+    slot = f"{slot} place" if moved and not is_known(slot) and not is_timed(value) else _by_value(slot, value)
     return [Claim(subject, slot, value, single=not who.several)]

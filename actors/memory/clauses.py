@@ -23,10 +23,11 @@ _SHORT = (
     (r"'s(?=\s(?:a|an|the|now|not|in|on|at|been|moved|called|named|my|no|still|just|always|actually|also)\b)", " is"),
     (r"(?<=\b[Nn]ame)'s(?=\s)|(?<=\b(?:lour|olor))'s(?=\s)", " is"),
     (r"\b(name|number|email|birthday|address|color|colour)'s(?=\s[\w+@-]+\W*$)", r"\1 is"),
+    (r"\b(?:happens?|turned out|has got|got) to be\b|\bended up being\b|\bwould (?:have to )?be(?= \w+\W*$)", "is"),
+    (r"\b(?:remains|continues to be|stays)\b", "is"),
     (r"\bgonna\b", "going to"),
     (r"\bwanna\b", "want to"),
     (r"\bany more\b|\bany longer\b", "anymore"),
-    (r"\bnot\b(?=(?:\s+[\w'-]+){1,4}\s+anymore\b)", "no longer"),
     (r"\bi\b(?=\s|$|,)", "I"),
 )
 _EXPANSIONS = tuple((re.compile(pattern, re.IGNORECASE), new) for pattern, new in _SHORT)

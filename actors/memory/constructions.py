@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from actors.memory.claims import Claim, changed, over
+from actors.memory.claims import Claim, changed, over, said_of
+from actors.memory.frames import lemma, verb_slot
 from actors.memory.predicates import is_job, is_name
 from actors.memory.slots import is_being, is_known, singular, slot_name
 from actors.memory.subjects import Named, named
@@ -22,7 +23,7 @@ class Context:
 
 
 Made = list[Claim] | None
-_WHO = r"(?P<who>(?:I|we|they|he|she|(?-i:[A-Z])[\w-]+(?: (?-i:[A-Z])[\w-]+)?|my [\w-]+)\s+)"
+_WHO = r"(?P<who>(?!(?:Please|Let|Yes|No|So|Also|Turns|Just|Now|And|But|Well|Ok|Okay|Actually)\b)(?:I|we|they|he|she|(?-i:[A-Z])[\w-]+(?: (?-i:[A-Z])[\w-]+)?|my [\w-]+)\s+)"
 _DONE = (
     r"(?:(?:have|has|had|just|recently|now|finally|also|already|decided to|officially|am|are|is|been|ended up|got|did"
     r"|today|yesterday|actually|currently|usually|always|mostly|normally|typically|personally|definitely|really|still"
@@ -46,6 +47,7 @@ _GONE = (
     r"|ditched|shut down|closed|discontinued|removed|stopped using|stopped having|scrapped|quit|called off|retired"
     r"|resigned from|left|threw away|threw out|donated|scrapped|stopped|ended|terminated|fired|divorced|totaled|crashed)"
 )
+_POLITE = re.compile(r"^(?:please|kindly|just|you can|so)\s+", re.I)
 _CHANGED = re.compile(rf"^{_WHO}?{_DONE}{_CHANGING}\s+{_NP}(?:from\s+(?P<old>.+?)\s+)?{_TO}\s+(?P<new>.+)$", re.I)
 _BECAME = re.compile(
     rf"^{_NP}(?:(?:has|have|had|was|were|is|are|got|been|just|now|recently|also|being|officially|will be|gets)\s+)*"
@@ -54,16 +56,17 @@ _BECAME = re.compile(
 )
 _TURNED = re.compile(rf"^{_NP}(?:(?:has|have|just|now|recently|officially)\s+)*(?:became|become|turned into)\s+(?P<new>.+)$", re.I)
 _CHOSEN = re.compile(
-    rf"^{_WHO}?{_DONE}(?:us(?:e|es|ed|ing)|pick(?:ed)?|chose|chosen|choose|made|select(?:ed)?|ha(?:ve|s)|want|consider|appointed"
-    r"|nam(?:e|ed)|nominated|count|keep|switched to|moved to|went with|go with|settled on|picked|hired|adopted|set|put|treat|declare|crown)"
+    rf"^(?:you (?:can|could|may|should) )?{_WHO}?{_DONE}(?:us(?:e|es|ed|ing)|put down|list|record|note(?: down)?|save|mark|register|enter|write down|store|remember|decided on|opted for|landed on|chosen|going with|gone with|pick(?:ed)?|chose|chosen|choose|made|select(?:ed)?|ha(?:ve|s)|want|consider|appointed"
+    r"|nam(?:e|ed)|nominated|count|keep|switch(?:ed)? (?:over )?(?:from .{1,40}? )?to|mov(?:e|ed) (?:over )?(?:from .{1,40}? )?to|went with|go with|settled on|picked|hired|adopted|set|put|treat|declare|crown)"
     r"\s+(?P<new>(?!to\b).{1,60}?)\s+as\s+(?P<np>(?:my|our|the|a|an)\s+(?:new\s+)?[\w' -]{2,40})$",
     re.I,
 )
 _FOR = re.compile(
     rf"^{_WHO}{_DONE}(?:us(?:e|es|ing)|rel(?:y|ies) on|go(?:es)? with|went with|switched to|moved to|prefers?|have)\s+"
-    r"(?P<new>.{1,40}?)\s+(?:for|as (?:my|our|the))\s+(?P<topic>(?:my |our |the |all my |all )?[a-z][\w' -]{2,30})$",
+    r"(?P<new>.{1,40}?)\s+(?:for|as (?:my|our|the))\s+(?P<topic>(?!(?:years|ages|months|now|me|a|over|about|almost|the (?:last|past))\b)(?:my |our |the |all my |all )?[a-z][\w' -]{2,30})$",
     re.I,
 )
+_ONTO = re.compile(rf"^{_WHO}{_DONE}(?:switch(?:ed)?|chang(?:e|ed)|convert(?:ed)?|mov(?:e|ed)|went)\s+(?:over\s+|back\s+)?(?:from .+? )?to\s+(?:an?|the)\s+(?P<new>.+)$", re.I)
 _REVERSED = re.compile(
     r"^(?P<new>(?!(?:my|our|the|this|that|it|he|she|they|there|here|what|which|who|I|we|you|one|these|those|his|her|their)\b)"
     r"(?:(?!\b(?:is|are|was|were)\b)[^,;:]){1,60}?)\s+(?P<be>is|are|was|were|has become|became|have become|remains|will be|used to be|has been)\s+"
@@ -72,6 +75,9 @@ _REVERSED = re.compile(
     r"(?P<np>(?:my|our|the|his|her|their|(?-i:[A-Z])[\w-]+'s)\s+[\w'’ -]{2,50})$",
     re.I,
 )
+_REPLACED = re.compile(r"^(?P<new>[^,;:]{1,50}?)\s+(?:has |have |had |just |recently )*(?:replac(?:ed|es)|took over from|taken over from|succeeded|succeeds|took the place of|supersedes|superseded|displaced)\s+(?P<old>.{1,50}?)\s+as\s+(?P<np>(?:my|our|the|his|her|(?-i:[A-Z])[\w-]+'s)\s+[\w'’ -]{2,40})$", re.I)
+_RELATIVE = re.compile(rf"^(?:the|my)\s+(?P<noun>[\w -]{{2,30}}?)\s+(?:that\s+|which\s+|where\s+|who\s+)?{_WHO}{_DONE}(?P<verb>[\w]+(?:\s+(?:in|at|for|to|with|on|by|up at|from))?)\s+(?:(?:now|currently|most|best|these days)\s+)*(?:is|are)\s+(?:(?:now|called|named|currently)\s+)*(?P<new>.+)$", re.I)
+_CLEFT = re.compile(rf"^(?P<new>(?!it\b|that\b|this\b|which\b|there\b|here\b).{{1,50}}?)\s+(?:is|are|was)\s+(?:(?:now|currently|still)\s+)*(?P<wh>where|what|who|when)\s+{_WHO}{_DONE}(?P<verb>[\w]+(?:\s+\w+)?)$", re.I)
 _HAVING = re.compile(
     rf"^{_WHO}{_DONE}(?:have|has|had|got|adopted|bought|own|owns|keep|rescued|brought home|welcomed)\s+(?:a|an|another|one|my|our)\s+"
     r"(?:(?:new|little|small|big|pet|\w+-year-old|black|white|baby|lovely|rescue|second|older|younger|golden)\s+)*"
@@ -93,7 +99,7 @@ _BOUGHT = re.compile(
 )
 _ENDED = re.compile(rf"^{_WHO}?{_DONE}{_GONE}\s+(?P<np>(?:my|our|the|his|her|their)\s+[\w'’ -]+?)(?P<tail>\s+(?:last|this|yesterday|today|because|and|so|after|since|at|a few|in|with|for good)\b.*|[,.;!].*)?$", re.I)
 _HAVE_NONE = re.compile(rf"^{_WHO}(?:(?:now|currently)\s+)?(?:do not have|no longer have|no longer own|do not own|have no|has no|does not have)\s+(?:a |an |any |my )?(?P<noun>[a-z][a-z' -]+?)(?:\s+anymore|\s+at the moment|\s+right now|\s+now)?$", re.I)
-_POINTED = re.compile(r"^(?P<np>(?:(?:my|our|the|new|updated|correct|current|his|her|their)\s+|(?-i:[A-Z])[\w-]+'s\s+)?[\w'’ /-]{2,40}?)\s*(?::|=|->|→|—>|=>)\s*(?P<new>\S.*)$", re.I)
+_POINTED = re.compile(r"^(?P<np>(?:(?:my|our|the|new|updated|correct|current|his|her|their)\s+|(?-i:[A-Z])[\w-]+'s\s+)?[\w'’ /-]{2,40}?)\s*(?::(?=\s)|=|->|→|—>|=>)\s*(?P<new>\S.*)$", re.I)
 _PREFERRED = re.compile(rf"^{_WHO}{_DONE}(?:prefers?|preferred|favou?rs?|would rather have|would choose|would take|would rather drink|would rather)\s+(?P<new>.+?)\s+(?:to|over|rather than|instead of|more than|than)\s+(?P<old>.+)$", re.I)
 _PREFERS = re.compile(rf"^{_WHO}{_DONE}prefers?\s+(?P<new>.+)$", re.I)
 _BEST = re.compile(rf"^{_WHO}{_DONE}(?:like|love|enjoy|prefer|loves|likes|enjoys)\s+(?P<new>.+?)\s+(?:the best|best|the most|most|above all(?: other)?|more than any other|more than all other|better than any other)\s*(?:(?:of|among|out of|from|as far as)?\s*(?:all (?:of )?)?(?:the |my )?(?P<topic>[a-z][\w' -]+?)(?: go)?)?$", re.I)
@@ -111,7 +117,7 @@ _HABIT = re.compile(rf"^{_WHO}(?:have\s+|has\s+)?(?:just\s+|recently\s+|finally\
 
 def constructed(text: str, context: Context) -> tuple[list[Claim], int] | None:
     """What the pattern that a text begins with says, and how far it reached; None where none fits."""
-    whole = text.rstrip(" .!…\"'”’")
+    whole = _POLITE.sub("", text).rstrip(" .!…\"'”’")
     for pattern, made in _PATTERNS:
         found = pattern.match(whole)
         claims = made(found, context) if found is not None else None
@@ -121,7 +127,8 @@ def constructed(text: str, context: Context) -> tuple[list[Claim], int] | None:
 
 
 def _np(found: re.Match[str], context: Context) -> Named | None:
-    return named(found.group("np").strip(), _me(found, context), context.last)
+    me = _me(found, context)
+    return named(found.group("np").strip(), me, me if me != context.me else context.last)
 
 
 def _me(found: re.Match[str], context: Context) -> str:
@@ -153,6 +160,13 @@ def _chosen(found: re.Match[str], context: Context) -> Made:
     return changed(whose, value) if whose is not None and not is_job(value) else None
 
 
+def _onto(found: re.Match[str], context: Context) -> Made:
+    """`switched to a vegan diet` by the noun at its end."""
+    words = _value(found.group("new"), time=False)[0].split()
+    slot = slot_name(words[-1]) if len(words) > 1 else ""
+    return [Claim(_me(found, context), slot, " ".join(words[:-1]))] if is_known(slot) and slot else None
+
+
 def _for(found: re.Match[str], context: Context) -> Made:
     slot = slot_name(value_of(found.group("topic"))[0])
     value, _ = _value(found.group("new"), time=False)
@@ -175,6 +189,29 @@ def _reversed(found: re.Match[str], context: Context) -> Made:
     single = not re.search(r"\bone of\b", found.group(0))
     values = [value] if is_known(slot) else listed(value) if whose.several else [value]
     return [Claim(subject, slot, one, not (gone or whose.former), single and not whose.several) for one in values]
+
+
+def _reversed_by(found: re.Match[str], context: Context) -> Made:
+    """`A has replaced B as my editor`."""
+    whose = named(value_of(found.group("np"))[0], context.me, context.last)
+    value, _ = _value(found.group("new"))
+    return [Claim(*whose.place, value)] if whose is not None and whose.parts and value else None
+
+
+def _relative(found: re.Match[str], context: Context) -> Made:
+    """`The company I work for is Globex` by the verb, else by the noun."""
+    value, _ = _value(found.group("new"))
+    slot = verb_slot("", [lemma(word) for word in found.group("verb").lower().split()], True)
+    slot = slot if slot and slot not in ("likes", "dislikes", "own") else slot_name(found.group("noun"))
+    return [Claim(_me(found, context), slot, value)] if value and slot and is_known(slot) else None
+
+
+def _cleft(found: re.Match[str], context: Context) -> Made:
+    """`Porto is where I live`."""
+    words = [lemma(word) for word in found.group("verb").lower().split()]
+    slot = verb_slot(found.group("wh").lower(), words, True)
+    value, _ = _value(found.group("new"))
+    return [Claim(_me(found, context), slot, value)] if slot and value else None
 
 
 def _having(found: re.Match[str], context: Context) -> Made:
@@ -224,8 +261,7 @@ def _pointed(found: re.Match[str], context: Context) -> Made:
     value, _ = value_of(found.group("new"), time=True, listed=True)
     if whose is None or not whose.parts or not value or (owned is None and not is_known(whose.place[1])):
         return None
-    subject, slot = whose.place
-    return [Claim(subject, slot, value)]
+    return said_of(whose, value) or [Claim(*whose.place, value)]
 
 
 def _preferred(found: re.Match[str], context: Context) -> Made:
@@ -325,6 +361,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Context], Made]
     (_CHANGED, _changed),
     (_BECAME, _changed),
     (_TURNED, _changed),
+    (_REPLACED, _reversed_by),
+    (_CLEFT, _cleft),
+    (_RELATIVE, _relative),
     (_HAVING, _having),
     (_NAMED, _named),
     (_BOUGHT, _bought),
@@ -335,6 +374,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Context], Made]
     (_BEST, _best),
     (_PREFERS, _prefers),
     (_FOR, _for),
+    (_ONTO, _onto),
     (_ENDED, _ended),
     (_HAVE_NONE, _have_none),
     (_AVOIDED, _avoided),

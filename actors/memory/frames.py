@@ -1,6 +1,6 @@
 """Verbs and what their objects say of their subject, as a table of frames. Knows no sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -10,8 +10,8 @@ Kind = Literal["state", "change", "event", "end"]
 _OF_BEINGS = """
 home state: live in, live at, live on, live near, live over in, live out in, live up in, live down in, live outside of, live outside, reside in, reside at, dwell in, based in, based out of, based at, located in
 home change: move to, move into, move over to, move back to, move out to, move up to, move down to, move house to, move home to, move here to, relocate to, relocate back to, settle in, settle down in, settle into, resettle in, emigrate to, immigrate to, make home in, set up home in, buy house in, buy apartment in, buy flat in, rent flat in, rent apartment in, rent house in, rent place in, find place in, get place in
-home end: move out of, move away from
-employer state: work at, work for, work over at,  employed by, employed at, employed with, on payroll of, on staff at
+home end: move out of, move away from, leave
+employer state: work at, work for, work over at, have job at, have job with, hold job at, hold position at, earn living at, make living at, have position at,  employed by, employed at, employed with, on payroll of, on staff at
 employer change: join, start at, start work at, start working at, start working for, start job at, start job with, start role at, start position at, begin work at, begin working at, begin working for, begin job at, hired by, hired at, get job at, get job with, get position at, land job at, land job with, take job at, take job with, take position at, accept job at, accept offer from, accept position at, accept job offer from, sign on with, change jobs to, switch jobs to, switch companies to, get hired by, get hired at, move jobs to, poached by
 employer end: quit, leave, resign from, fired from, laid off from, let go from, get fired from, get laid off from, depart from, hand in notice at, hand in resignation at, stop working at, stop working for, part ways with, left job at, quit job at, leave job at, done working for, done working at
 job state: work as, employed as, serve as, earn living as, make living as, practice as
@@ -50,7 +50,7 @@ handle state: go by username, go by handle
 name state: called, go by, known as, go by name, go by name of
 name change: rename to, rename, change name to, rebrand as, rebrand to, renamed, rechristened
 diet state: follow, eat only, keep to, stick to
-diet change: go, become, turn
+diet change: go, switch to, turn to
 gym state: work out at, exercise at, train at, member of gym, go to gym at, member at
 gym change: join gym at, sign up at gym, sign up at
 wake-up time state: wake up at, get up at, rise at, set alarm for, wake at
@@ -162,6 +162,8 @@ class Frame:
     """Said with a form of `be` before it: `called`, `based in`."""
 
 
+Frames = Mapping[str, tuple[Frame, ...]]
+"""Frames by their first word, the longest first."""
 SKIPPED = frozenset("a an the my his her our their new brand-new full-time part-time great own nice".split())
 """Words that say nothing between the words of a frame."""
 
@@ -202,7 +204,7 @@ def lemma(word: str) -> str:
     return LEMMAS.get(word, word)
 
 
-def _frames(table: str) -> dict[str, tuple[Frame, ...]]:
+def _frames(table: str) -> Frames:
     found: dict[str, list[Frame]] = {}
     for line in table.strip().splitlines():
         head, _, phrases = line.partition(":")
@@ -220,7 +222,7 @@ OF_THINGS = _frames(_OF_THINGS)
 VERBS = frozenset(LEMMAS)
 
 
-def matching(lemmas: Sequence[str], at: int, frames: dict[str, tuple[Frame, ...]]) -> tuple[Frame, int] | None:
+def matching(lemmas: Sequence[str], at: int, frames: Frames) -> tuple[Frame, int] | None:
     """The longest frame whose words stand at `at`, and where its value begins."""
     if at >= len(lemmas):
         return None
@@ -239,3 +241,44 @@ def _end(lemmas: Sequence[str], at: int, words: Sequence[str]) -> int | None:
             return None
         at += 1
     return at
+
+
+def verb_slot(wh: str, lemmas: Sequence[str], being: bool) -> str:
+    """The slot that a question word and a verb ask for (`where`, `live`); empty where none is known.
+
+    `lemmas` begin with the verb; a preposition after it tells more than the question word.
+    """
+    if not lemmas:
+        return ""
+    table = OF_BEINGS if being else OF_THINGS
+    frames = table.get(lemmas[0], ())
+    whole = next((one for one in frames if len(one.words) > 1 and one.words == tuple(lemmas[: len(one.words)])), None)
+    known = _VERBS_ASKED.get((wh, lemmas[0]), "")
+    if whole is not None and not (known and wh in ("when", "where")):
+        return whole.slot
+    single = next((one for one in frames if len(one.words) == 1), None)
+    return known or (single.slot if single is not None else "")
+
+
+_VERBS_ASKED = {
+    ("where", "live"): "home", ("where", "work"): "employer", ("where", "study"): "school", ("where", "grow"): "hometown",
+    ("where", "bear"): "birthplace", ("where", "bank"): "bank", ("where", "move"): "home", ("where", "come"): "hometown",
+    ("where", "reside"): "home", ("where", "base"): "home", ("where", "relocate"): "home", ("where", "from"): "hometown",
+    ("where", "stay"): "home", ("where", "go"): "gym", ("where", "train"): "gym", ("where", "exercise"): "gym",
+    ("where", "attend"): "school", ("where", "locate"): "place", ("where", "raised"): "hometown", ("where", "employed"): "employer",
+    ("when", "bear"): "birthday", ("when", "wake"): "wake-up time", ("when", "get"): "wake-up time", ("when", "go"): "bedtime",
+    ("when", "start"): "time", ("when", "begin"): "time", ("when", "leave"): "time", ("when", "depart"): "time",
+    ("when", "take"): "time", ("when", "due"): "time", ("when", "happen"): "time", ("when", "scheduled"): "time", ("when", "sleep"): "bedtime",
+    ("what", "do"): "job", ("what", "drive"): "car", ("what", "speak"): "language", ("what", "study"): "major", ("what", "eat"): "diet",
+    ("what", "like"): "likes", ("what", "enjoy"): "likes", ("what", "love"): "likes", ("what", "hate"): "dislikes",
+    ("what", "dislike"): "dislikes", ("what", "play"): "instrument", ("what", "weigh"): "weight", ("what", "call"): "nickname",
+    ("what", "take"): "medication", ("what", "learn"): "learning", ("what", "work"): "job", ("what", "earn"): "salary", ("what", "own"): "own",
+    ("what", "major"): "major", ("what", "cost"): "price", ("what", "avoid"): "avoids", ("what", "support"): "favorite team",
+    ("what", "know"): "name", ("what", "go"): "name", ("what", "run"): "platform", ("what", "listen"): "port", ("what", "allergic"): "allergy",
+    ("who", "work"): "employer", ("who", "report"): "manager", ("who", "marry"): "spouse", ("who", "date"): "partner",
+    ("who", "live"): "roommate", ("who", "support"): "favorite team", ("who", "employed"): "employer", ("who", "own"): "owner",
+    ("who", "managed"): "manager", ("who", "engaged"): "partner", ("who", "root"): "favorite team", ("who", "bank"): "bank",
+    ("how", "commute"): "commute", ("how", "get"): "commute", ("how", "go"): "commute", ("how", "travel"): "commute",
+    ("how", "weigh"): "weight", ("how", "earn"): "salary", ("how", "make"): "salary", ("how", "reach"): "phone", ("how", "contact"): "phone",
+    ("how", "cost"): "price", ("how", "pay"): "rent",
+}  # fmt: skip

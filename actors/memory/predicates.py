@@ -2,7 +2,7 @@
 
 import re
 
-from actors.memory.slots import slot_name
+from actors.memory.words import STOP_WORDS
 
 _AGE = re.compile(r"^(\d{1,3})(?:\s*(?:years?|yrs?)\s*(?:old|of age)|\s*y/?o)?$", re.IGNORECASE)
 _TALL = re.compile(r"^(.*\d.*|.* f(?:oo|ee)t.*) tall$", re.IGNORECASE)
@@ -53,7 +53,7 @@ _NAME = re.compile(r"^(?:Dr\. |Mr\. |Ms\. |Mrs\. |Prof\. )?[A-Z][\w'’-]+(?: (?
 _COMMON = re.compile(
     r"""^(?:very\s|so\s|really\s|quite\s|too\s|pretty\s|a\s(?:bit|little|lot|great|real|big|huge|good|nice|mess|pain)\b|such\s
     |super\s|all\s|just\s|kind\sof\s|sort\sof\s|as\s|about\s|like\s|to\s|how\s|why\s|what\s|that\s|because\s|going\s|getting
-    |\w+ing\b|great\b|good\b|nice\b|awesome\b|amazing\b|fine\b|ok\b|okay\b|bad\b|terrible\b|awful\b|late\b|early\b|busy\b
+    |(?-i:[a-z]+ing)\b|great\b|good\b|nice\b|awesome\b|amazing\b|fine\b|ok\b|okay\b|bad\b|terrible\b|awful\b|late\b|early\b|busy\b
     |ready\b|done\b|hard\b|easy\b|important\b|fun\b|wonderful\b|lovely\b|beautiful\b|cool\b|happy\b|sad\b|tired\b|sick\b
     |broken\b|boring\b|interesting\b|full\b|empty\b|free\b|same\b|the\ssame\b|different\b|better\b|worse\b|best\b|worst\b
     |the\sbest\b|the\sworst\b|the\sonly\b|perfect\b|delicious\b|fantastic\b|incredible\b|special\b|safe\b|wrong\b|right\b
@@ -70,6 +70,7 @@ _VAGUE = frozenset(
     impression theory take bad everything body stuff people eye hand head house kind
     """.split()
 )
+_EMPTY = frozenset("point thing part way reason fact idea question problem fear guess feeling advice opinion truth".split())
 
 
 def predicate(value: str) -> tuple[str, str] | None:
@@ -103,7 +104,9 @@ def is_diet(value: str) -> bool:
 def is_job(value: str) -> bool:
     """Whether a value is a profession, by how its last word ends."""
     words = value.split()
-    return bool(words) and len(words) <= 5 and bool(_PROFESSION.search(words[-1])) and not _NOT_JOBS.search(value)
+    if not words or words[-1].lower() in STOP_WORDS or len(words[-1]) < 2:
+        return False
+    return len(words) <= 5 and bool(_PROFESSION.search(words[-1])) and not _NOT_JOBS.search(value)
 
 
 def is_name(value: str) -> bool:
@@ -118,4 +121,4 @@ def is_mood(value: str) -> bool:
 
 def is_vague(slot: str) -> bool:
     """Whether a slot is too general a noun for one value to take another's place (`day`, `idea`)."""
-    return slot.split(" ")[-1] in _VAGUE and not slot.startswith("favorite ") or not slot_name(slot)
+    return slot in _VAGUE or (slot.split(" ")[-1] in _EMPTY and not slot.startswith("favorite "))

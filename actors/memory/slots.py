@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 _SYNONYMS = """
-home: residence, place of residence, home city, city of residence, city, town, home base, location, whereabouts, country of residence
+home: residence, place of residence, home city, city of residence, city, town, home base, location, whereabouts, country of residence, place
 address: home address, street address, mailing address, postal address, residential address, house address
 phone: phone number, mobile, mobile number, mobile phone, mobile phone number, cell, cell number, cellphone, cell phone, cell phone number, cellphone number, telephone, telephone number, contact number, tel
 email: e-mail, mail, email address, e-mail address, mail address, email id, mail id, email account

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from actors.memory.claims import Claim, framed
-from actors.memory.clauses import ADVERBS, MARKS, Clause, clause_of
+from actors.memory.clauses import ADVERBS, AUXILIARIES, MARKS, Clause, clause_of
 from actors.memory.constructions import Context, constructed
 from actors.memory.frames import OF_BEINGS, matching
 from actors.memory.sentences import sentences
@@ -46,6 +46,19 @@ _DENIED = re.compile(
     r"\s*(?:that|what I said about|:|about)\b",
     re.IGNORECASE,
 )
+_GOVERNING = frozenset(
+    """of with for to at in on from by about like than as into near behind under over after before without and or
+    the a an is are was were am be not that which who
+    """.split()
+)
+"""Words after which `my` begins an object."""
+_ASIDE = re.compile(
+    r"\b(?:if|in case|should|whenever|when) (?:you|anyone|anybody|someone|it)\b[^,:;]*(?=[,:;])|\b(?:if|as far as) I (?:remember|recall|am not mistaken|know)\b"
+    r"|\b(?:could|can|would|will) you (?:please )?(?=(?:remember|note|update|change|save|store|record|put|set|add|keep|forget|make))"
+    r"|^(?:please|kindly)\b",
+    re.IGNORECASE,
+)
+"""What is said to the listener and makes nothing a supposition."""
 _PARAGRAPH = re.compile(r"[^\n]+")
 _SKIPPED_LEAD = re.compile(r"^[\s\-*•>\d.)]*(?=\S)")
 
@@ -64,7 +77,7 @@ def statements(text: str, speaker: str = "", role: str = "user") -> list[Stateme
         sentence = text[start:end]
         if sentence.rstrip("\"'”’) ").endswith("?"):
             continue
-        for claim, context in _claims(clause_of(sentence), context):
+        for claim, context in _claims(clause_of(_ASIDE.sub("", sentence).lstrip(" ,:;")), context):
             found.append(
                 Statement(
                     subject=claim.subject,
@@ -94,9 +107,10 @@ def _claims(clause: Clause, context: Context) -> Iterator[tuple[Claim, Context]]
     while at < len(clause.tokens):
         if _blocked(clause, before, at):
             return
+        who = _spoken_of(clause, at, context) or who
         read = _read(clause, at, context, who)
         if read is None:
-            at = _next_border(clause, at + 1)
+            at = _next_start(clause, at + 1)
             continue
         claims, end, who = read
         for claim in claims:
@@ -106,17 +120,25 @@ def _claims(clause: Clause, context: Context) -> Iterator[tuple[Claim, Context]]
             context = Context(context.me, last, (claim.subject, claim.slot))
             yield claim, context
         before = end
-        at = _next_border(clause, max(end, at + 1))
+        at = _next_start(clause, max(end, at + 1))
 
 
-def _next_border(clause: Clause, at: int) -> int:
-    """The next token that a clause can begin with: after a mark or a joining word."""
+def _next_start(clause: Clause, at: int) -> int:
+    """The next token that a clause can begin with: after a mark or a joining word, or at `my` and `I`."""
     while at < len(clause.tokens):
         before = clause.tokens[at - 1]
-        if (before.text in MARKS and before.text != "'") or before.lower in _BORDERS:
+        if before.text in MARKS or before.lower in _BORDERS:
+            return at
+        if clause.lower(at) in ("my", "our", "i") and before.lower not in _GOVERNING:
             return at
         at += 1
     return at
+
+
+def _spoken_of(clause: Clause, at: int, context: Context) -> Named | None:
+    """Who a clause is about, for the verbs after `and`."""
+    found = named_at(clause, at, context.me, context.last)
+    return found[0] if found is not None and found[0].being else None
 
 
 def _blocked(clause: Clause, start: int, end: int) -> bool:
@@ -141,13 +163,15 @@ def _read(clause: Clause, at: int, context: Context, who: Named | None) -> tuple
     made = constructed(clause.after(at), context)
     if made is not None:
         return made[0], len(clause.tokens), who
+    if clause.lower(at) in ("it", "that", "this") and clause.lower(at + 1) in AUXILIARIES:
+        if not context.place[1]:
+            return None
+        said = framed(clause, at + 1, Named(context.place[0], (context.place[1],)))
+        return (*said, who) if said is not None else None
     found = named_at(clause, at, context.me, context.last)
     if found is not None:
         said = framed(clause, found[1], found[0])
         return (*said, found[0]) if said is not None else None
-    if clause.lower(at) in ("it", "that", "this") and context.place[1]:
-        said = framed(clause, at + 1, Named(context.place[0], (context.place[1],)))
-        return (*said, who) if said is not None else None
     after = at
     while clause.lower(after) in ADVERBS:
         after += 1

@@ -21,7 +21,7 @@ _NO_NAMES = STOP_WORDS | frozenset(
     """actually correction update yesterday today tomorrow now sorry hey hello hi ok okay well yes no yeah please
     also just recently currently finally fyi btw note remember reminder thanks great good news turns since as
     monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
-    september october november december last next favorite favourite new old current previous lately nowadays
+    september october november december last next favorite favourite new old current previous lately nowadays heads starting scratch if when
     honestly oh anyway forget scratch never maybe perhaps apparently unfortunately luckily sadly quick small
     """.split()
 )
@@ -120,7 +120,8 @@ def _bare(clause: Clause, at: int, end: int, me: str) -> Named | None:
 def _is_name(clause: Clause, at: int) -> bool:
     token = clause.tokens[at]
     plain = token.lower.removesuffix("'s").rstrip("'")
-    return token.capital and token.text[0].isalpha() and plain not in _NO_NAMES
+    verb = at == 0 and token.lower in VERBS and token.lower == token.lemma
+    return token.capital and token.text[0].isalpha() and plain not in _NO_NAMES and not verb
 
 
 def _end(clause: Clause, at: int, inverted: bool = False) -> int:

@@ -8,7 +8,7 @@ _ENDS = re.compile(
     r"""|and\s(?:I|my|we|our|it|that|this|now|the|he|she|they|not|am|have|also|been|so|then|will|was|is|had)\b"""
     r"""|when|while|whenever|unless|if|which|where|who|whose|instead|rather\sthan|as\swell"""
     r"""|these\sdays|now|nowadays|at\sthe\smoment|at\spresent|right\snow|for\snow|currently|anymore|again"""
-    r"""|by\sthe\sway|btw|please|going\sforward|moving\sforward|recently|lately|too|also|still|actually|thanks"""
+    r"""|by\sthe\sway|btw|please|going\sforward|from\snow\son|moving\sforward|recently|lately|too|also|still|actually|thanks"""
     r"""|haha|lol|already|temporarily|permanently|full[- ]time|part[- ]time|for\sa\sliving|as\sit\shappens"""
     r"""|for\s(?:the\s(?:past|last)|about|over|almost|nearly|\d+|a\s(?:few|couple|while|long|year|month)|several|many"""
     r"""|two|three|four|five|six|seven|eight|nine|ten|years|ages|good)\b.*"""
