@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from actors.identity import Identity
 from actors.keeper import Keeper
 from actors.messages import ChunkText, ParsedDocument
 from configs.schema import DocumentSettings
@@ -77,3 +78,32 @@ def add(keeper: Keeper) -> Adder:
 def vectors_of() -> Callable[..., Any]:
     """`unit`."""
     return unit
+
+
+class Clock(Identity):
+    """Random ids, and a time that only tests move."""
+
+    moment = 1.7e9
+
+    def now(self) -> float:
+        return self.moment
+
+    def tick(self, seconds: float = 1.0) -> float:
+        """Time goes on; what it is then."""
+        object.__setattr__(self, "moment", self.moment + seconds)
+        return self.moment
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of `timed`."""
+    return Clock()
+
+
+@pytest.fixture
+async def timed(tmp_path: Path, clock: Clock) -> AsyncIterator[Keeper]:
+    """A keeper without a vector cache, whose time only `clock` moves."""
+    opened = Keeper(tmp_path / "timed", DocumentSettings(vector_cache=False), clock)
+    await opened.start()
+    yield opened
+    await opened.close()
