@@ -52,8 +52,10 @@ class Held:
     rows: Rows
     """number, session, ordinal, agent, speaker, words, said_at, importance, archived, merged, expires_at,
     vector (row of the matrix, -1: none)."""
+    ordered: Places
+    """All numbers, ascending."""
     by_number: Places
-    """Places in ascending order of number."""
+    """Where each of these stands."""
     matrix: Matrix | None
     """None: there are too many to hold."""
 
@@ -72,10 +74,9 @@ class Held:
 
     def places(self, numbers: Places) -> tuple[Places, NDArray[np.bool_]]:
         """Where memories stand, those left out that are not held, and which of `numbers` are."""
-        ordered = self.rows["number"][self.by_number]
-        at = np.searchsorted(ordered, numbers)
-        known = at < len(ordered)
-        known[known] = ordered[at[known]] == numbers[known]
+        at = np.searchsorted(self.ordered, numbers)
+        known = at < len(self.ordered)
+        known[known] = self.ordered[at[known]] == numbers[known]
         return self.by_number[at[known]], known
 
 
@@ -125,7 +126,7 @@ FROM memories WHERE user = ? AND changed > ? ORDER BY number
 def _nothing() -> Held:
     rows: Rows = {name: np.zeros(0, kind) for name, kind in _TYPES.items()}
     none = np.zeros(0, np.int64)
-    return Held(-1, 0, Names(), Names(), Names(), rows, none, _empty())
+    return Held(-1, 0, Names(), Names(), Names(), rows, none, none, _empty())
 
 
 def _without_removed(connection: sqlite3.Connection, user: int, before: Held) -> Held:
@@ -190,7 +191,8 @@ def _key(rows: Rows) -> NDArray[np.int64]:
 
 
 def _ordered(before: Held, rows: Rows) -> Held:
-    return replace(before, rows=rows, by_number=np.argsort(rows["number"], kind="stable"))
+    by_number = np.argsort(rows["number"], kind="stable")
+    return replace(before, rows=rows, ordered=rows["number"][by_number], by_number=by_number)
 
 
 def _with_vectors(connection: sqlite3.Connection, user: int, before: Held, exact_limit: int) -> Held:

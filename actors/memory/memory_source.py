@@ -69,15 +69,17 @@ class MemorySource:
         return {term: self._hits[term] for term in terms}
 
     def cosines(self, vector: Vectors) -> Vectors:
-        """As in Source."""
+        """As in Source; where there are too many to compare, all but the nearest have the least of theirs."""
         matrix, at = self._held.matrix, self._held.rows["vector"]
         cosines = np.full(len(at), np.nan, np.float32)
         if matrix is None:
-            near = nearest_of_many(self._connection, self._proposer, MEMORIES, self._user, vector, PROPOSED)
-            values = dict(near)
-            numbers = np.array(sorted(values), np.int64)
+            near = dict(
+                nearest_of_many(self._connection, self._proposer, MEMORIES, self._user, vector, PROPOSED)
+            )
+            numbers = np.array(sorted(near), np.int64)
             places, known = self._held.places(numbers)
-            cosines[places] = np.array([values[number] for number in numbers[known].tolist()], np.float32)
+            cosines[:] = min(near.values(), default=np.nan)
+            cosines[places] = np.array([near[number] for number in numbers[known].tolist()], np.float32)
         elif matrix.used:
             has = at >= 0
             cosines[has] = (matrix.room[: matrix.used] @ vector)[at[has]]
@@ -98,11 +100,14 @@ class MemorySource:
     def texts(self, rows: Sequence[int]) -> list[str]:
         """As in Source; empty for one that was forgotten since."""
         numbers = self._columns.numbers[np.asarray(rows, np.int64)].tolist()
-        found = self._connection.execute(
-            "SELECT number, text FROM memories WHERE user = ? AND number IN (SELECT value FROM json_each(?))",
+        cursor = self._connection.cursor()
+        cursor.row_factory = None
+        cursor.execute(
+            "SELECT number, text FROM memories "
+            "WHERE +user = ? AND number IN (SELECT value FROM json_each(?))",
             (self._user, json.dumps(numbers)),
         )
-        texts = {row["number"]: row["text"] for row in found}
+        texts = dict(cursor.fetchall())
         return [texts.get(number, "") for number in numbers]
 
     def allowed_rows(self, numbers: Sequence[int]) -> dict[int, int]:

@@ -170,6 +170,15 @@ async def test_without_words_or_vector_the_newest(at_now: Keeper, tell: Teller, 
         assert texts(await at_now.search_memories("u", query, vectors[2]))[0] == "text 2"
 
 
+async def test_vectors_may_come_later_or_never(at_now: Keeper, tell: Teller, vectors_of: Any) -> None:
+    vectors = vectors_of(2)
+    written = [await tell(text, session=text) for text in ("harbour one", "something else", "a third")]
+    assert texts(await at_now.search_memories("u", "harbour", vectors[0])) == ["harbour one"]
+    assert await at_now.search_memories("u", "zebra", vectors[0]) == []
+    await at_now.put_vectors("u", written[1:], vectors)
+    assert texts(await at_now.search_memories("u", "zebra", vectors[0]))[0] == "something else"
+
+
 async def test_reasons_are_told(at_now: Keeper, tell: Teller, vectors_of: Any) -> None:
     vectors = vectors_of(2)
     said = await tell("The lighthouse stands on the harbour wall", vector=vectors[0])
