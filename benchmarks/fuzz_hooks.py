@@ -13,13 +13,13 @@ _chance = random.Random(1)
 
 
 @schemathesis.serializer("application/x-ndjson")
-def as_lines(context: Any, value: Any) -> dict[str, Any]:  # noqa: ARG001
+def as_lines(context: Any, value: Any) -> bytes:  # noqa: ARG001
     """Most generated texts become the record of a memory; the rest are sent as they are."""
     text = value if isinstance(value, str) else json.dumps(value)
     if _chance.random() < 0.75:
         record = {"text": text, "said_at": _chance.choice(TIMES), "created_at": _chance.choice(TIMES)}
         text = json.dumps({name: time for name, time in record.items() if time is not None})
-    return {"data": text.encode(errors="replace")}
+    return text.encode(errors="replace")
 
 
 @schemathesis.hook
