@@ -88,6 +88,15 @@ def brief(text: str) -> str:
     return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
 
 
+def sent(moment: str | None) -> str | None:
+    """A moment as the server is told it: without an offset it is meant in the time of this place."""
+    try:
+        found = datetime.fromisoformat(moment or "")
+    except ValueError:
+        return moment
+    return moment if found.tzinfo else found.astimezone().isoformat()
+
+
 def local_time(moment: str | None) -> str:
     """A moment in the time of this place; empty for None."""
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""

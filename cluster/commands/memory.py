@@ -17,6 +17,7 @@ from cluster.memories import (
     given,
     local_time,
     owner,
+    sent,
     show_facts,
     show_history,
 )
@@ -61,7 +62,7 @@ def add(
         user_id=owner(settings, user, api_key),
         run_id=session,
         agent_id=agent,
-        timestamp=when,
+        timestamp=sent(when),
         expiration_date=expires,
         importance=importance,
         pinned=pin or None,
@@ -96,7 +97,7 @@ def search(
         limit=k,
         run_id=session,
         agent_id=agent,
-        as_of=as_of,
+        as_of=sent(as_of),
         archived=archived or None,
     )
     with connect(settings, url, api_key) as client:
@@ -211,7 +212,7 @@ def facts(
         user_id=owner(settings, user, api_key),
         subject=subject,
         slot=slot,
-        as_of=as_of,
+        as_of=sent(as_of),
         history=history or None,
     )
     with connect(settings, url, api_key) as client:

@@ -10,7 +10,7 @@ import typer
 
 from actors.messages import Json
 from cluster.context import USAGE, JsonFlag, KeyOption, UrlOption, emit, fail, note, settings_of
-from cluster.memories import PATH, AgentOption, SessionOption, UserOption, brief, given, owner
+from cluster.memories import PATH, AgentOption, SessionOption, UserOption, brief, given, owner, sent
 
 FEW = 10
 """Texts named before something is forgotten."""
@@ -45,7 +45,9 @@ def forget(
     if yes and dry_run:
         fail("--yes and --dry-run exclude each other", USAGE)
     settings = settings_of(ctx).settings
-    conditions = given(ids=ids or None, run_id=session, agent_id=agent, matching=matching, before=before)
+    conditions = given(
+        ids=ids or None, run_id=session, agent_id=agent, matching=matching, before=sent(before)
+    )
     if everything and conditions:
         fail("--all and a condition exclude each other", USAGE)
     if not conditions:

@@ -133,3 +133,11 @@ def test_upload_sends_the_name_and_the_bytes() -> None:
         assert json.dumps(client.upload("docs/a.md", b"# A")) == '{"id": "file-1"}'
     assert b'filename="docs/a.md"' in seen[0]
     assert b"# A" in seen[0]
+
+
+def test_lines_are_cut_at_newlines_alone() -> None:
+    content = 'a\u2028b\n{"c": 1}\nlast'.encode()
+    with client_of(httpx.Response(200, content=content)) as client:
+        assert list(client.lines("/x")) == ["a\u2028b".encode(), b'{"c": 1}', b"last"]
+    with client_of(error(404, None)) as client, pytest.raises(PalError, match="said the server"):
+        next(client.lines("/x"))

@@ -1,6 +1,8 @@
 import json
 import os
 import pty
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.__main__ import app
-from cluster.memories import owner
+from cluster.memories import owner, sent
 from configs.schema import Settings
 
 pal = CliRunner()
@@ -41,6 +43,15 @@ CHANGE = {
 }
 WOULD = {"memory_ids": ["mem_1"], "events": ["e"], "texts": ["I live in Porto now."], "dry_run": True}
 GONE = {**WOULD, "texts": [], "dry_run": False}
+
+
+@pytest.fixture(autouse=True)
+def _in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture
@@ -82,6 +93,13 @@ def test_whose_memories_are_meant(
     assert owner(Settings(api_keys=keys), user, api_key) == meant
 
 
+def test_a_moment_without_an_offset_is_meant_here() -> None:
+    assert sent("2026-05-01T12:00") == "2026-05-01T12:00:00+09:00"
+    assert sent("2026-05-01T12:00Z") == "2026-05-01T12:00Z"
+    assert sent("1700000000") == "1700000000"
+    assert sent(None) is None
+
+
 def test_add_sends_what_was_given_and_no_more(server: Any) -> None:
     result = run(server, "add", "I live in Porto", "--session", "s1", "--when", "2026-05-01", "--pin")
     assert (result.exit_code, result.stdout) == (0, "added mem_1\n")
@@ -90,7 +108,7 @@ def test_add_sends_what_was_given_and_no_more(server: Any) -> None:
             "text": "I live in Porto",
             "user_id": "default",
             "run_id": "s1",
-            "timestamp": "2026-05-01",
+            "timestamp": "2026-05-01T00:00:00+09:00",
             "pinned": True,
         }
     ]
@@ -99,7 +117,7 @@ def test_add_sends_what_was_given_and_no_more(server: Any) -> None:
 def test_search_prints_whole_texts_or_json_lines(server: Any) -> None:
     shown = run(server, "search", "where", "--user", "ann", "--as-of", "2026-06-01").stdout
     assert "mem_1" in shown
-    assert "score 0.500  says Porto" in shown
+    assert "2026-05-01 21:00, score 0.500  says Porto" in shown
     assert "  It rains." in shown
     (line,) = run(server, "search", "where", "--json").stdout.splitlines()
     assert json.loads(line)["memory"] == MEMORY["memory"]
@@ -107,7 +125,7 @@ def test_search_prints_whole_texts_or_json_lines(server: Any) -> None:
         "query": "where",
         "user_id": "ann",
         "limit": 5,
-        "as_of": "2026-06-01",
+        "as_of": "2026-06-01T00:00:00+09:00",
     }
 
 
@@ -150,7 +168,10 @@ def test_a_dry_run_shows_what_would_go_and_deletes_nothing(server: Any) -> None:
         (["--user", "ann"], {"user_id": "ann", "everything": True}),
         (["--all"], {"user_id": "default", "everything": True}),
         (["--id", "mem_1", "--id", "mem_2"], {"user_id": "default", "ids": ["mem_1", "mem_2"]}),
-        (["--session", "s", "--before", "2026-01-01"], {"run_id": "s", "before": "2026-01-01"}),
+        (
+            ["--session", "s", "--before", "2026-01-01"],
+            {"run_id": "s", "before": "2026-01-01T00:00:00+09:00"},
+        ),
     ],
 )
 def test_yes_forgets_at_once(server: Any, arguments: list[str], sent: Any) -> None:

@@ -429,3 +429,21 @@ async def test_mem0s_paths_with_a_slash_at_their_end_work_too(client: httpx.Asyn
     assert (await client.get(f"/v1/memories/{memory_id}/", params={"user_id": "ann"})).status_code == 200
     listed = await client.get("/openapi.json")
     assert not any(path.endswith("/") for path in listed.json()["paths"])
+
+
+@pytest.mark.ray
+async def test_over_ray_it_is_the_same(ray_url: str) -> None:
+    async with httpx.AsyncClient(base_url=ray_url, timeout=60) as client:
+        old = await added(client, "I live in Lisbon.", timestamp="2026-01-01", event_id="e1")
+        assert await added(client, "I live in Lisbon.", timestamp="2026-01-01", event_id="e1") == old
+        new = await added(client, "I live in Porto.", timestamp="2026-06-01")
+        best, *_ = await search(client, "Where do I live?")
+        assert best["id"] == new
+        assert best["parts"]
+        assert await search(client, "Where do I live?", "bob") == []
+        missing = await client.get("/v1/memories/mem_unknown", params={"user_id": "ann"})
+        assert missing.status_code == 404
+        exported = await client.get("/v1/memories/export", params={"user_id": "ann"})
+        assert len(exported.content.splitlines()) == 2
+        gone = await client.post("/v1/memories/forget", json={"user_id": "ann", "everything": True})
+        assert set(gone.json()["memory_ids"]) == {old, new}
