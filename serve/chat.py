@@ -9,7 +9,9 @@ from actors.messages import Capabilities, ChatPrompt, InvalidRequest, Sampling, 
 from actors.models.toolcall import forced_schema
 from configs.schema import ServeSettings
 from serve.catalog import Catalog
+from serve.dialogue import begin
 from serve.generation import Turn, varied
+from serve.reading import with_context
 from serve.retrieval import cited, passages_for, with_passages
 from serve.sampling import fingerprint, require, sampling_of
 from serve.schemas import check_schema
@@ -23,7 +25,10 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
     Raises InvalidRequest, NotFound (model or vector store) and TooLarge.
     """
     adapter = catalog.adapter_of(body.model)
-    _refuse_unavailable(body)
+    if body.compression is not None:
+        raise InvalidRequest(
+            "Compression is not available on this server yet.", "compression", "not_available"
+        )
     if len(body.messages) > services.settings.serve.max_messages:
         most = services.settings.serve.max_messages
         raise TooLarge(f"More than {most} messages (serve.max_messages).", "messages", "too_many_messages")
@@ -34,6 +39,8 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
     passages = await passages_for(services, user, body)
     messages = with_passages(_plain_messages(body.messages), passages)
     prompt = ChatPrompt(messages=messages, tools=tools, tool_choice=choice)
+    dialogue, context = await begin(services, user, body, id, prompt, able.max_context)
+    prompt = replace(prompt, messages=with_context(messages, context))
     return Turn(
         id=id,
         created=int(services.identity.now()),
@@ -47,17 +54,9 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
         most_calls=1 if body.parallel_tool_calls is False else None,
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
         citations=tuple(cited(found) for found in passages),
+        dialogue=dialogue,
         notes=("images are not shown to this model, which reads text only",) if _has_images(body) else (),
     )
-
-
-def _refuse_unavailable(body: ChatRequest) -> None:
-    if body.memory is not None and (body.memory.read or body.memory.write):
-        raise InvalidRequest("Memories are not available on this server yet.", "memory", "not_available")
-    if body.compression is not None:
-        raise InvalidRequest(
-            "Compression is not available on this server yet.", "compression", "not_available"
-        )
 
 
 def _choice_of(body: ChatRequest) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from actors.messages import Citation, Prompt, Sampling, TextDelta
+from serve.dialogue import Dialogue
 from serve.metrics import Metrics
 from serve.services import Services
 from serve.streams import merged
@@ -31,6 +32,8 @@ class Turn:
     include_usage: bool = False
     citations: tuple[Citation, ...] = ()
     notes: tuple[str, ...] = ()
+    dialogue: Dialogue | None = None
+    """The chat's memory, where it reads or writes one."""
 
 
 def deltas(

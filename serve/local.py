@@ -63,6 +63,7 @@ async def _run(
             for part in (services.keeper, services.embedder, services.generator):
                 closing.push_async_callback(part.close)
             closing.push_async_callback(services.filling.close)
+            closing.push_async_callback(services.background.close)
             loading = asyncio.ensure_future(_load(services))
             stopping = asyncio.ensure_future(stop.wait())
             await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -47,6 +47,7 @@ class _Choice:
         self.reader = ToolReader(turn.tools, forced=turn.forced, most=turn.most_calls) if turn.tools else None
         self.logprobs: list[TextLogprob] = []
         self.finish: str | None = None
+        self._dialogue = turn.dialogue
 
     def ended(self) -> bool:
         """Whether nothing more may come."""
@@ -54,6 +55,12 @@ class _Choice:
 
     def events(self, delta: TextDelta) -> Sequence[Event]:
         """What a delta brings; sets `finish` with the last."""
+        events = self._read(delta)
+        if self._dialogue is not None:
+            self._dialogue.heard(self.number, "".join(one.text for one in events if isinstance(one, Text)))
+        return events
+
+    def _read(self, delta: TextDelta) -> Sequence[Event]:
         if self.reader is None:
             self.finish = delta.finish_reason
             return (Text(delta.text),) if delta.text else ()
@@ -81,6 +88,8 @@ async def chat_reply(turn: Turn, source: Deltas) -> dict[str, Any]:
                 _gather(turn, number, event, texts[number], calls[number])
             if all(one.ended() for one in choices):
                 break
+    if turn.dialogue is not None:
+        await turn.dialogue.ended()
     return {
         "id": turn.id,
         "object": "chat.completion",
@@ -120,8 +129,10 @@ async def chat_chunks(turn: Turn, source: Deltas) -> AsyncGenerator[str]:
                 yield writer.event(choice, event)
             if choice.ended():
                 unfinished -= 1
+                if not unfinished and turn.dialogue is not None:
+                    await turn.dialogue.ended()
                 last = not unfinished and not turn.include_usage
-                yield writer.chunk(number, "{}", finish=choice.finish, extra=writer.extra if last else "")
+                yield writer.chunk(number, "{}", finish=choice.finish, extra=writer.extra() if last else "")
                 if not unfinished:
                     break
     if turn.include_usage:
@@ -139,7 +150,10 @@ class _Writer:
             f'{{"id":{dumps(turn.id)},"object":"chat.completion.chunk","created":{turn.created},'
             f'"model":{dumps(turn.model)},"system_fingerprint":{dumps(turn.fingerprint)},"choices":['
         )
-        self.extra = f',"palimpsest":{dumps(palimpsest(turn))}'
+
+    def extra(self) -> str:
+        """What the last chunk carries beside."""
+        return f',"palimpsest":{dumps(palimpsest(self._turn))}'
 
     def chunk(
         self, number: int, delta: str, *, logprobs: str = "null", finish: str | None = None, extra: str = ""
@@ -167,7 +181,7 @@ class _Writer:
 
     def usage(self, totals: Totals) -> str:
         """The last chunk where usage was asked for."""
-        return f'{self._head}],"usage":{dumps(totals.usage())}{self.extra}}}'
+        return f'{self._head}],"usage":{dumps(totals.usage())}{self.extra()}}}'
 
 
 def with_logprobs(turn: Turn) -> bool:
@@ -178,7 +192,7 @@ def with_logprobs(turn: Turn) -> bool:
 def palimpsest(turn: Turn) -> dict[str, Any]:
     """What this server adds to a reply."""
     return {
-        "memories": [],
+        **(turn.dialogue.report() if turn.dialogue else {"memories": []}),
         "citations": [asdict(citation) for citation in turn.citations],
         "adapter": turn.adapter,
         "prompt_tokens_saved": 0,

@@ -5,7 +5,7 @@ from typing import Any
 
 from actors.messages import Citation, InvalidRequest, Passage
 from serve.services import Services
-from serve.wire import ChatRequest, Message, TextPart
+from serve.wire import ChatRequest, Message
 
 INSTRUCTION = (
     "Answer from the passages below where they bear on the question, and cite them as [1], [2]. "
@@ -53,10 +53,4 @@ def cited(passage: Passage) -> Citation:
 
 
 def _last_question(messages: Sequence[Message]) -> str:
-    for message in reversed(messages):
-        if message.role == "user":
-            if isinstance(message.content, str):
-                return message.content
-            parts = message.content or ()
-            return "\n".join(part.text for part in parts if isinstance(part, TextPart))
-    return ""
+    return next((message.words for message in reversed(messages) if message.role == "user"), "")

@@ -12,6 +12,7 @@ from actors.generator import Generator
 from actors.identity import Identity
 from actors.keeper import Keeper
 from configs.schema import Settings
+from serve.background import Background
 from serve.filling import Filling
 
 
@@ -34,6 +35,11 @@ class Services:
         """Embeds, beside the requests, what was stored without a vector; to be closed before the keeper."""
         return Filling(self.embedder, self.keeper)
 
+    @cached_property
+    def background(self) -> Background:
+        """What goes on after a reply; to be closed before the keeper."""
+        return Background()
+
 
 def services_of(connection: HTTPConnection) -> Services:
     """The services of the application that serves this connection."""
@@ -47,5 +53,15 @@ def user_of(connection: HTTPConnection) -> str:
     return user
 
 
-ServicesDep = Annotated[Services, Depends(services_of)]
-UserDep = Annotated[str, Depends(user_of)]
+async def _services(connection: HTTPConnection) -> Services:
+    """As `services_of`, without the thread that FastAPI would run a plain function in."""
+    return services_of(connection)
+
+
+async def _user(connection: HTTPConnection) -> str:
+    """As `user_of`, without a thread."""
+    return user_of(connection)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+UserDep = Annotated[str, Depends(_user)]

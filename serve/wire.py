@@ -102,6 +102,13 @@ class Message(Body):
             raise ValueError("a message of role 'tool' needs tool_call_id")
         return self
 
+    @property
+    def words(self) -> str:
+        """Its text, without images."""
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+
 
 class Function(Body):
     """A function the model may call; `parameters` is a JSON schema."""
@@ -173,10 +180,12 @@ class StreamOptions(Body):
 
 
 class MemoryOptions(Body):
-    """Whether memories are recalled for this turn, and whether it is remembered."""
+    """Whether memories are recalled for this turn, and whether it is remembered; unset: as the setting
+    `memory.chat` says.
+    """
 
-    read: bool = False
-    write: bool = False
+    read: bool | None = None
+    write: bool | None = None
 
 
 class DocumentOptions(Body):

@@ -55,6 +55,23 @@ class FakeKeeper:
             raise NotFound("There is no such vector store.", "vector_store_ids")
         return [PASSAGE]
 
+    async def search_memories(self, user: str, query: str, vector: Any, *, limit: int) -> Any:
+        return []
+
+    async def facts(self, user: str, *, subject: str, slot: str) -> Any:
+        return []
+
+    async def recent_turns(self, user: str, session: str) -> Any:
+        return []
+
+    async def remember(
+        self, user: str, event_id: str, memories: Any, vectors: Any = None, *, session: str
+    ) -> Any:
+        return ()
+
+    async def unembedded(self, limit: int) -> Any:
+        return []
+
     async def health(self) -> Health:
         return Health(ok=True)
 

@@ -203,7 +203,7 @@ async def test_fields_of_other_servers_are_accepted(client: Any, ask: Any) -> No
         ({"top_logprobs": 3}, 422, None),
         ({"stream_options": {"include_usage": True}}, 422, None),
         ({"tool_choice": "required"}, 422, None),
-        ({"memory": {"read": True}}, 400, "memory"),
+        ({"memory": {"read": "yes"}}, 400, "memory.read"),
         ({"compression": {"budget": 0.5}}, 400, "compression"),
         ({"max_tokens": 10**6}, 400, "max_tokens"),
         ({"logit_bias": {"x": 1}}, 422, "logit_bias.x"),
