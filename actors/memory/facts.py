@@ -148,6 +148,17 @@ def held(
     ]
 
 
+def count(connection: sqlite3.Connection, user: int, now: float) -> int:
+    """How many facts hold now."""
+    (found,) = connection.execute(
+        "SELECT count(*) FROM (SELECT DISTINCT f.memory, f.subject, f.slot, f.value FROM memory_facts f "
+        "JOIN memories m ON m.number = f.memory WHERE f.user = ? AND f.holds AND f.valid_to IS NULL "
+        "AND (m.expires_at IS NULL OR m.expires_at > ?))",
+        (user, now),
+    ).fetchone()
+    return int(found)
+
+
 _FACT = """
 SELECT m.id AS memory_id, f.subject, f.slot, f.value, f.start, f."end", f.valid_from, f.valid_to,
     f.created_at, s.id AS superseded_by, coalesce(c.old, m.text) AS text

@@ -204,7 +204,7 @@ def stats(connection: sqlite3.Connection, user: str, now: float) -> MemoryStats:
     return MemoryStats(
         **dict(totals),
         by_kind={row[0]: row[1] for row in kinds},
-        facts=len(facts.held(connection, user, now)),
+        facts=facts.count(connection, number, now),
         forgotten=tombs.count(connection, user),
     )
 

@@ -91,15 +91,18 @@ class MemoryKeeper(Partition):
         admission.check_name("session", session)
         admission.check_name("agent", agent)
         now = await self._now(user)
+        held = self._recent.has(user, session)
         done = await self._open.write(
-            writing.remember, user, event_id, memories, vectors, session, agent, self._identity, now
+            writing.remember, user, event_id, memories, vectors, session, agent, self._identity, now, held
         )
         if any(memory.expires_at is not None for memory in memories):
             self._expiries.unknown(user)
         if done.changed:
             self._recent.drop(user)
-        else:
+        elif held:
             self._recent.add(user, session, [memory for memory in done.made if memory.kind == "turn"])
+        else:
+            self._recent.miss(user, session)
         self._wake()
         return done.written
 

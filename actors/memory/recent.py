@@ -51,6 +51,10 @@ class RecentTurns:
         self._sessions.move_to_end((user, session))
         return list(held.turns)[max(0, len(held.turns) - most) :]
 
+    def has(self, user: str, session: str) -> bool:
+        """Whether turns of the session are held, to which new ones are to be added."""
+        return (user, session) in self._sessions
+
     def begin(self, user: str, session: str) -> Filling:
         """Call before reading the last TURNS turns from the table, and `end` after."""
         filling = Filling(user, session)
@@ -78,6 +82,12 @@ class RecentTurns:
         held.whole = whole
         self._held += held.characters - before
         self._shrink()
+
+    def miss(self, user: str, session: str) -> None:
+        """Turns were stored at the session's end, and are not at hand."""
+        self._outdate(user)
+        if (user, session) in self._sessions:
+            self._forget((user, session))
 
     def drop(self, user: str) -> None:
         """Something else of the user changed: nothing is held until it is read again."""

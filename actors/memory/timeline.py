@@ -43,17 +43,15 @@ def timed(assertions: Sequence[Assertion]) -> list[Interval]:
     """
     ordered = sorted(assertions, key=lambda one: (one.at, one.order, one.key))
     found: dict[int, Interval] = {}
-    open_: list[tuple[Assertion, frozenset[str]]] = []
+    open_: dict[bool, dict[frozenset[str], list[Assertion]]] = {True: {}, False: {}}
     for new in ordered:
         words = value_words(new.value)
-        still = []
-        for old, old_words in open_:
-            if _ends(new, words, old, old_words):
-                found[old.key] = Interval(old.key, old.at, new.at, new.key)
-            else:
-                still.append((old, old_words))
+        beside = new.holds and not new.single
+        for alike in (open_[False],) if beside else open_.values():
+            for ended in [w for w, group in alike.items() if _ends(new, words, group[0], w)]:
+                found |= {old.key: Interval(old.key, old.at, new.at, new.key) for old in alike.pop(ended)}
         found[new.key] = Interval(new.key, new.at)
-        open_ = [*still, (new, words)]
+        open_[new.holds].setdefault(words, []).append(new)
     return [found[one.key] for one in assertions]
 
 

@@ -62,8 +62,9 @@ def remember(
     agent: str,
     identity: Identity,
     now: float,
+    wanted: bool = False,
 ) -> Remembered:
-    """See Keeper.remember; the memories have been checked."""
+    """See Keeper.remember; the memories have been checked. What was made is read back where it is wanted."""
     number = user_number(connection, user, create=True)
     if vectors is not None:
         width.check(connection, vectors, len(new))
@@ -80,7 +81,7 @@ def remember(
     batch.flush()
     written = tuple(batch.written)
     events.record(connection, owner, event_id, REMEMBER, [[one.id, one.event] for one in written])
-    made = memories.some(connection, number, batch.made, now)
+    made = memories.some(connection, number, batch.made, now) if wanted else {}
     return Remembered(written, tuple(made[one] for one in batch.made if one in made), bool(batch.changed))
 
 
