@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,15 @@ class VectorIndex:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._mark)
+
+    def distrust(self) -> None:
+        """After a failure: let go of the files, whatever their state, and have `open` begin with none."""
+        with suppress(OSError):
+            self._mark.unlink(missing_ok=True)
+        with suppress(IndexFailed):
+            self.close()
+        with suppress(IndexFailed):
+            _forget_failed_clients()
 
     def put(self, user: int, ids: Sequence[int], vectors: Vectors, space: Space = PASSAGES) -> None:
         """Add or overwrite vectors, shape (len(ids), dimensions). Raises IndexFailed."""

@@ -151,10 +151,10 @@ def _with_changed(connection: sqlite3.Connection, user: int, before: Held) -> He
     if not blocks:
         return before
     changed = {name: np.concatenate([block[name] for block in blocks]) for name in _TYPES}
-    known = np.isin(changed["number"], before.rows["number"])
+    places, known = before.places(changed["number"])
     rows = before.rows
     if known.any():
-        rows = _patched(before, {name: column[known] for name, column in changed.items()})
+        rows = _patched(rows, places, {name: column[known] for name, column in changed.items()})
     if not known.all():
         rows = _inserted(rows, {name: column[~known] for name, column in changed.items()})
     return _ordered(before, rows)
@@ -168,13 +168,11 @@ def _read(before: Held, block: Sequence[tuple[Any, ...]]) -> Rows:
     return {name: np.array(values[name], kind) for name, kind in _TYPES.items()}
 
 
-def _patched(before: Held, changed: Rows) -> Rows:
-    places, _ = before.places(changed["number"])
-    rows = {name: column.copy() for name, column in before.rows.items()}
-    for name, column in rows.items():
-        if name != "vector":
-            column[places] = changed[name]
-    return rows
+def _patched(rows: Rows, places: Places, changed: Rows) -> Rows:
+    patched = {name: column.copy() for name, column in rows.items() if name != "vector"}
+    for name, column in patched.items():
+        column[places] = changed[name]
+    return {**patched, "vector": rows["vector"]}
 
 
 def _inserted(rows: Rows, new: Rows) -> Rows:

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -18,12 +20,16 @@ from actors.memory.workers import Workers
 P = ParamSpec("P")
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+NICE = 10
+"""Niceness of the thread that feeds the cache."""
 GATHER_S = 0.2
 """Changes are gathered this long, because one batch costs about as much as one vector."""
 START_S = 15.0
 """Loading Chroma takes seconds of CPU: it waits this long after a start, or until there is news for it."""
 QUIET_S = 5.0
 """Without changes for this long, files that may hold vectors of deleted rows are written anew."""
+RETRY_S = 60.0
+"""After a failure the cache is filled anew once this long has passed, then twice as long, up to an hour."""
 RENEW_LIMIT = 5_000
 """Vectors up to which that is done in a running server; a larger cache waits for the next start."""
 
@@ -34,10 +40,11 @@ class VectorCache:
     def __init__(self, index: VectorIndex, workers: Workers) -> None:
         self._index = index
         self._workers = workers
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vector-cache")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vector-cache", initializer=_step_back)
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._off = False
         self.detail = "vector cache: not opened yet"
         """One line for health."""
 
@@ -47,12 +54,12 @@ class VectorCache:
 
     def wake(self) -> None:
         """The outbox has new rows."""
-        if self._task is not None and not self._task.done():
+        if self._task is not None and not self._task.done() and not self._off:
             self._settled.clear()
             self._changed.set()
 
     async def settled(self) -> None:
-        """Wait until the cache has heard everything, or has failed."""
+        """Wait until the cache has heard everything, or has failed and is not being tried again now."""
         self._changed.set()
         await self._settled.wait()
 
@@ -76,16 +83,27 @@ class VectorCache:
     async def _run(self) -> None:
         try:
             await self._wait_for_need()
-            await self._open()
-            while True:
-                await self._drain()
-                self.detail = "vector cache: ok"
-                self._settled.set()
-                await self._wait()
-        except (IndexFailed, sqlite3.Error, OSError) as error:
+            for pause in _pauses():
+                try:
+                    self._off = False
+                    self._settled.clear()
+                    await self._open()
+                    await self._follow()
+                except (IndexFailed, OSError) as error:
+                    self._failed(error)
+                await self._call(self._index.distrust)
+                await asyncio.sleep(pause)
+        except sqlite3.Error as error:
             self._failed(error)
         finally:
             self._settled.set()
+
+    async def _follow(self) -> None:
+        while True:
+            await self._drain()
+            self.detail = "vector cache: ok"
+            self._settled.set()
+            await self._wait()
 
     async def _wait_for_need(self) -> None:
         """With nothing stored nothing is opened, until something is or someone waits for the cache."""
@@ -151,6 +169,7 @@ class VectorCache:
     def _failed(self, error: Exception) -> None:
         log.warning("the vector cache is off, search reads the vectors in SQLite: %s", error)
         self.detail = f"vector cache: off ({error})"
+        self._off = True
         self._settled.set()
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -162,3 +181,15 @@ class VectorCache:
             self._index.close()
         except IndexFailed as error:
             self._failed(error)
+
+
+def _pauses() -> Iterator[float]:
+    pause = RETRY_S
+    while True:
+        yield pause
+        pause = min(2 * pause, 3600.0)
+
+
+def _step_back() -> None:
+    """Whoever asks or writes goes before the cache, which is not needed for an answer."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

@@ -12,6 +12,7 @@ import pytest
 from actors.keeper import Keeper
 from actors.memory import outbox, upkeep
 from actors.memory.documents import DocumentStore
+from actors.memory.index import IndexFailed
 from actors.memory.vectors import Matrices
 from configs.schema import DocumentSettings
 
@@ -147,6 +148,29 @@ async def test_search_goes_on_without_it(
         await adder(keeper)("b.txt", "three", event="after")
         await keeper.cache_settled()
     assert "search reads the vectors in SQLite" in caplog.text
+
+
+async def test_it_comes_back_after_a_failure(
+    tmp_path: Path, adder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "RETRY_S", 0.01)
+    async with opened(tmp_path) as keeper:
+        add = adder(keeper)
+        await add("a.txt", "one\ntwo")
+        assert await held(keeper) == {1: {1, 2}}
+        put, failures = keeper._cache._index.put, []
+
+        def failing(*given: Any) -> None:
+            if not failures:
+                failures.append(given)
+                raise IndexFailed("once")
+            put(*given)
+
+        monkeypatch.setattr(keeper._cache._index, "put", failing)
+        await add("b.txt", "three")
+        while not failures or not (await keeper.health()).detail.endswith("ok"):
+            await keeper.cache_settled()
+        assert await held(keeper) == {1: {1, 2, 3}} == await truth(keeper)
 
 
 async def test_chroma_is_not_loaded_before_it_is_needed(tmp_path: Path, adder: Any) -> None:
