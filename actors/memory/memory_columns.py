@@ -162,10 +162,12 @@ def _with_changed(connection: sqlite3.Connection, user: int, before: Held) -> He
 
 def _read(before: Held, block: Sequence[tuple[Any, ...]]) -> Rows:
     values = dict(zip(_TYPES, zip(*block, strict=True), strict=True))
-    values["session"] = before.sessions.of(values["session"])
-    values["agent"] = before.agents.of(values["agent"])
-    values["speaker"] = before.speakers.of([name.lower() for name in values["speaker"]])
-    return {name: np.array(values[name], kind) for name, kind in _TYPES.items()}
+    numbers = {
+        "session": before.sessions.of(values["session"]),
+        "agent": before.agents.of(values["agent"]),
+        "speaker": before.speakers.of([name.lower() for name in values["speaker"]]),
+    }
+    return {name: np.array(numbers.get(name, values[name]), kind) for name, kind in _TYPES.items()}
 
 
 def _patched(rows: Rows, places: Places, changed: Rows) -> Rows:
