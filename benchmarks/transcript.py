@@ -1,4 +1,4 @@
-"""One recorded transcript of 30 requests, over Ray Serve and in one process: bodies must be the same bytes.
+"""One recorded transcript, over Ray Serve and in one process: bodies must be the same bytes.
 
     python -m benchmarks.transcript [--transcript benchmarks/transcript.yaml]
 

@@ -52,8 +52,9 @@ class Filling:
                 await self._fill()
             except PalError as error:
                 log.warning("memories still wait for their vectors: %s", error)
-                await asyncio.sleep(PATIENCE_S)
-                self._wanted.set()
+                if error.status >= 500:
+                    await asyncio.sleep(PATIENCE_S)
+                    self._wanted.set()
             if not self._wanted.is_set():
                 self._idle.set()
 

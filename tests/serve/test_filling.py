@@ -7,7 +7,7 @@ import pytest
 
 from actors.embedder import Embedder
 from actors.keeper import Keeper
-from actors.messages import Gone
+from actors.messages import Gone, InvalidRequest, PalError
 from serve import filling
 from serve.filling import BATCH, Filling
 
@@ -27,13 +27,14 @@ class Waiting:
         self.vectors: dict[str, float] = {}
         self.asked = 0
         self.gone = 0
+        self.error: PalError = Gone("the keeper is being restarted")
         self.deaf = False
 
     async def unembedded(self, limit: int = 256) -> list[tuple[str, str, str]]:
         self.asked += 1
         if self.gone:
             self.gone -= 1
-            raise Gone("the keeper is being restarted")
+            raise self.error
         return [row for row in self.rows if row[1] not in self.vectors][:limit]
 
     async def put_vectors(self, user: str, memory_ids: Sequence[str], vectors: Any) -> None:
@@ -67,6 +68,19 @@ async def test_a_keeper_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPa
     keeper = Waiting(3)
     keeper.gone = 2
     found = filling_of(keeper)
+    found.wake()
+    await found.settled()
+    assert len(keeper.vectors) == 3
+    await found.close()
+
+
+async def test_what_cannot_be_stored_is_not_tried_again_before_there_is_news() -> None:
+    keeper = Waiting(3)
+    keeper.gone, keeper.error = 1, InvalidRequest("vectors of another width")
+    found = filling_of(keeper)
+    found.wake()
+    await found.settled()
+    assert (keeper.asked, keeper.vectors) == (1, {})
     found.wake()
     await found.settled()
     assert len(keeper.vectors) == 3
