@@ -1,6 +1,7 @@
 """Generates users for the memory suite: what they say, when, and what is right to answer. Knows no keeper."""
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,12 +62,18 @@ class Templates:
         if slot in self.several:
             return str(self.random.choice(self.several[slot][act])).format(v=value, o=old)
         own = self._special.get(slot, {}).get(act)
-        template = self.random.choice(own if own and self.random.random() < 0.75 else self._nouns[act])
         about = self.slots[slot]
+        general = [one for one in self._nouns[act] if "be" not in about or _natural(one)]
+        template = self.random.choice(own if own and self.random.random() < 0.75 else general)
         phrase = self.random.choice(about["np"])
         be = about.get("be", "") if own is None or template not in own else ""
         text = str(template).format(np=phrase, Np=phrase[0].upper() + phrase[1:], v=be + value, o=be + old)
         return text[0].upper() + text[1:]
+
+
+def _natural(template: str) -> bool:
+    """Whether a template reads well where the value begins with a preposition: the noun must come first."""
+    return re.search(r"\{[vo]\}.*\{[nN]p\}", template) is None
 
 
 def people(templates: Templates, count: int, now: float) -> list[Person]:

@@ -28,8 +28,13 @@ _LEAD = re.compile(
 )
 _TELLING = re.compile(
     r"\b(?:did|have|had) I (?:ever |just |once |already )?(?:say|said|tell you|told you|mention|mentioned|tell)\b(?: that)?"
-    r"|\b(?:do you think|did you say|again|would you say|is it that)\b",
+    r"|^what (?:do|did) (?:you|we) (?:have|know|note|store|remember|save|put|record|keep)\w*(?: on file| down| stored| noted| recorded| saved)?"
+    r" (?:as|for|about|under)\b|\b(?:do you think|did you say|again|would you say|is it that)\b",
     re.IGNORECASE,
+)
+_THEN_WHAT = re.compile(r"[,;.]?\s*(?:what|which|who|where|when|how)(?:'s| was| is| are| were) (?:it|that|they|he|she)(?: again)?$", re.I)
+_THE_ONE = re.compile(
+    r"^(what|which|who)(?: is|'s|’s) the ([\w ]+?) (?:that |where |which |who |in which |at which )?((?-i:I\b|we\b|[A-Z][a-z]+)) ((?!is\b|was\b|'s|now\b)(?:(?<=I )|(?<=we )|(?=[a-z]+s\b)).+)$", re.I
 )
 _NOW = re.compile(
     r"(?:[\s,]+(?:these days|at the moment|right now|currently|now|nowadays|at present|today|again|please|as of now|presently))+$",
@@ -41,6 +46,16 @@ _PAST = re.compile(
     re.IGNORECASE,
 )
 _PRESENT = re.compile(r"\bhow old\b|\bold am\b|\blast name\b|\b(?:was|were) \w+ born\b|\byears old\b|\bbefore (?:noon|work)\b", re.IGNORECASE)
+_FIXED = (
+    (re.compile(r"\bcalls? me\b|\bI be (?:called|addressed)\b|\baddress me\b", re.IGNORECASE), ("nickname", "name")),
+    (re.compile(r"^who am I$", re.IGNORECASE), ("name",)),
+    (re.compile(r"\b(?:eat|diet|cook for me|avoid eating)\b", re.IGNORECASE), ("diet", "avoids", "allergy")),
+    (re.compile(r"\b(?:who|what company|which company|whoever) (?:employs|pays) me\b", re.IGNORECASE), ("employer",)),
+    (re.compile(r"\bwho (?:manages|supervises|leads) me\b", re.IGNORECASE), ("manager",)),
+    (re.compile(r"\b(?:do|should|can|may) you (?:reach|contact|text|phone|ring) me\b", re.IGNORECASE), ("phone", "email")),
+    (re.compile(r"\b(?:e-?mail|write to) me\b", re.IGNORECASE), ("email",)),
+    (re.compile(r"\b(?:allerg|intoleran)", re.IGNORECASE), ("allergy",)),
+)
 _WH = frozenset(["what", "which", "who", "whom", "whose", "where", "when", "how"])
 _BE = frozenset(["is", "are", "am", "was", "were", "be", "been"])
 _DO = frozenset(["do", "does", "did", "have", "has", "had", "can", "should", "will", "would", "could", "cannot"])
@@ -55,12 +70,16 @@ _RELATED = {
 }  # fmt: skip
 
 
+_PLACES = frozenset(["home", "country", "room", "building", "place", "street", "floor", "drawer", "location", "shelf"])
+
+
 def asked(question: str, speaker: str = "") -> tuple[Asked, ...]:
     """What a question asks for, the likeliest first; empty where it asks for no slot that can be named.
 
     Example: asked("What's Alice's phone number?") begins with Asked("alice", "phone").
     """
     me = speaker.strip().lower() or "user"
+    question = _THE_ONE.sub(r"\1 \2 does \3 \4", _THEN_WHAT.sub("", question.strip().rstrip("?!. ")))
     clause = clause_of(_TELLING.sub(" ", _NOW.sub("", question.strip().rstrip("?!. "))))
     past = _PAST.search(_PRESENT.sub("", clause.text)) is not None
     found: dict[tuple[str, str], None] = {}
@@ -81,6 +100,9 @@ def _near(subject: str, slot: str) -> Iterator[tuple[str, str]]:
     if last in ("time", "place") and head:
         yield subject, head
         yield subject, f"{head} {'place' if last == 'time' else 'location'}"
+    elif last in ("date", "day", "hour", "start") and head:
+        yield subject, f"{head} time"
+        yield subject, head
     elif last in ("address", "location") and head:
         yield subject, f"{head} place"
     elif last in EVENTS:
@@ -99,6 +121,9 @@ def _near(subject: str, slot: str) -> Iterator[tuple[str, str]]:
 
 def _places(clause: Clause, me: str) -> Iterator[tuple[str, str]]:
     """Candidates (subject, slot), the likeliest first."""
+    for pattern, slots in _FIXED:
+        if pattern.search(clause.text):
+            yield from ((me, slot) for slot in slots)
     lead = _LEAD.match(clause.text)
     at = clause.at_offset(lead.end()) if lead is not None else 0
     word = clause.lower(at)
@@ -135,7 +160,7 @@ def _of_wh(clause: Clause, at: int, me: str) -> Iterator[tuple[str, str]]:
     after = verb + 1
     while clause.lower(after) in ADVERBS and clause.lower(after) != "no":
         after += 1
-    found = named_at(clause, after, me, inverted=clause.lower(verb) in _DO) or _bare_noun(clause, after, me)
+    found = named_at(clause, after, me, auxiliary=clause.lower(verb)) or _bare_noun(clause, after, me)
     if found is None:
         return
     who, end = found
@@ -180,14 +205,20 @@ def _asked_of(clause: Clause, wh: str, who: Named, end: int, be: str) -> Iterato
         end += 1
     lemmas = clause.lemmas[end:]
     verb = lemmas[0] if lemmas else ""
-    if verb in ("keep", "store", "put", "leave", "park", "hide", "place") and wh == "where":
+    if verb in ("keep", "store", "put", "leave", "park", "hide", "place", "find", "look") and wh == "where":
         thing = named_at(clause, end + 1, who.root)
         if thing is not None and thing[0].parts:
             yield thing[0].place[0], f"{thing[0].place[1]} place"
+    if verb in ("call", "name", "have", "get") and (lemmas[1:] and wh in ("what", "when", "where")):
+        thing = named_at(clause, end + 1, who.root)
+        if thing is not None and thing[0].parts:
+            yield from _by_wh("when" if wh == "what" and be == "" else wh, thing[0])
     if verb in ("take", "like", "drink", "have", "prefer", "want") and wh == "how" and len(lemmas) > 2:
         yield who.subject, f"{slot_name(clause.lower(end + 2))} style"
     if verb == "use" and "for" in lemmas:
         yield who.root, slot_name(clause.after(end + lemmas.index("for") + 1))
+    if verb in ("use", "have", "want", "pick", "choose") and "as" in lemmas:
+        yield who.root, slot_name(clause.after(end + lemmas.index("as") + 1))
     if (verb == "prefer" or "rather" in lemmas) and "or" in lemmas:
         one, other = clause.lower(end + lemmas.index("or") - 1), clause.lower(end + lemmas.index("or") + 1)
         yield who.subject, f"preference {'/'.join(sorted((one.rstrip('s'), other.rstrip('s'))))}"
@@ -219,11 +250,19 @@ def _of_noun(clause: Clause, wh: str, noun: str, who: Named, end: int) -> Iterat
         base, thing = who.place
         if slot in ("time", "day", "date", "hour"):
             yield base, thing if is_time(thing) else f"{thing} time"
+        if slot in _PLACES:
+            yield base, f"{thing} place"
         yield who.subject, slot_name(f"{who.thing} {noun}")
         yield base, thing
         return
     if lemmas and lemmas[0] == "wear" and "size" in words:
         yield subject, "shoe size"
+    for at in range(end, len(clause.tokens) - 1):
+        other = named_at(clause, at + 1, who.root) if clause.lower(at) in ("for", "on", "of", "have", "get") else None
+        if other is not None and other[0].parts:
+            yield other[0].place[0], f"{other[0].place[1]} {'time' if slot in ('time', 'hour', 'day') else slot}"
+    if slot == "number" and who.being:
+        yield subject, "phone"
     known = verb_slot(wh, lemmas, who.being)
     if slot in ("time", "hour", "day") and lemmas:
         known = verb_slot("when", lemmas, who.being) or known
@@ -258,7 +297,7 @@ def _how(words: list[str], who: Named, lemmas: tuple[str, ...]) -> Iterator[tupl
 def _of_yes_or_no(clause: Clause, at: int, me: str) -> Iterator[tuple[str, str]]:
     """`Do I live in Porto?`, `Am I vegan?`: as the statement that it asks about."""
     verb = clause.lower(at)
-    found = named_at(clause, at + 1, me, inverted=verb in _DO)
+    found = named_at(clause, at + 1, me, auxiliary=verb)
     if found is None:
         return
     who, end = found

@@ -36,6 +36,9 @@ _FOR_NEXT = re.compile(
     re.IGNORECASE,
 )
 _STUDIED = re.compile(r"^(.+?)\s+at\s+(.+)$", re.IGNORECASE)
+_BUT = re.compile(
+    r"^(.+?),? but (?:rather |now |actually |instead )?(?!(?:not|that|it|this|I|we|never|only|still|now)\b)(.+)$", re.IGNORECASE
+)
 _OVER = re.compile(
     r"^(?:cancell?ed|called off|off(?: the table)?|gone|over|discontinued|closed(?: down)?|dead|sold|removed|void|"
     r"shut down|no more|finished|not happening|invalid|out of date|outdated|obsolete|deleted|history|broken off|"
@@ -64,6 +67,12 @@ def framed(clause: Clause, at: int, who: Named) -> tuple[list[Claim], int] | Non
         tense, end = replace(tense, ceased=True), end + 1
     elif begun in ("start", "begin") and clause.lower(end + 1).endswith("ing"):
         end += 1
+    if clause.lemmas[end : end + 2] == ("give", "up") and clause.lower(end + 2) == "being":
+        begun, end = "stop", end + 1
+    if begun in ("stop", "quit") and "being" in (clause.lower(end), clause.lower(end + 1)):
+        start = end + 1 if clause.lower(end) == "being" else end + 2
+        value, reach = value_of(clause.after(start))
+        return said_of(who, value, gone=True), clause.at_offset(clause.tokens[start - 1].end + reach)
     if begun in ("become", "turn") and not tense.negated and not tense.unreal:
         value, reach = value_of(clause.after(end + 1))
         claims = said_of(who, value, gone=tense.past)
@@ -145,7 +154,7 @@ def replace_value(claim: Claim, value: str) -> tuple[str, str]:
 
 def _placed_claim(who: Named, found: tuple[str, str], frame: Frame, holds: bool) -> Claim:
     slot, value = found
-    if who.being and who.parts and slot == "name":
+    if who.being and who.parts and (slot == "name" or (frame.words[0] == "answer" and who.parts[-1] in PETS)):
         return Claim(*who.place, value, holds, frame.single)
     if who.being:
         slot = {"place": "home", "time": "time"}.get(slot, slot) if not who.parts else slot
@@ -224,7 +233,15 @@ def _copula(clause: Clause, tense: Tense, who: Named) -> tuple[list[Claim], int]
     event = not who.being
     value, reach = value_of(clause.after(tense.end), time=event, listed=who.several or who.place[1] in _LISTED)
     end = clause.at_offset(clause.tokens[tense.end].start + reach)
-    claims = said_of(who, value, gone=tense.ceased or tense.negated or tense.past)
+    untrue = tense.ceased or tense.negated
+    if who.parts and not untrue and _OVER.match(value):
+        return over(who), end
+    instead = _BUT.match(clause.after(tense.end)) if untrue else None
+    if instead is not None:
+        old, new = value_of(instead.group(1), time=event)[0], value_of(instead.group(2), time=event)[0]
+        claims = [*said_of(who, old, gone=True), *said_of(who, new)]
+        return (claims, len(clause.tokens)) if claims else None
+    claims = said_of(who, value, gone=untrue or tense.past)
     return (claims, end) if claims else None
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from actors.memory.frames import LEMMAS, lemma
+from actors.memory.frames import LEMMAS, OF_BEINGS, lemma, matching
 
 _SHORT = (
     (r"[’‘`´]", "'"),
@@ -149,6 +149,8 @@ def tense_at(clause: Clause, at: int) -> Tense:
             break
         elif word in ("do", "did") and clause.lower(end + 1) not in ("not", *ADVERBS) and clause.lower(end + 1) not in LEMMAS:
             break
+        elif word in ("get", "gets", "got") and clause.lower(end + 1).endswith("ed") and not matching(clause.lemmas, end, OF_BEINGS):
+            words.append("is")
         elif word in AUXILIARIES or word in ADVERBS:
             words.append(word)
         else:

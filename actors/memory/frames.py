@@ -8,10 +8,10 @@ Kind = Literal["state", "change", "event", "end"]
 """Holds while said in the present; from when it happened on; for ever; ends what was."""
 
 _OF_BEINGS = """
-home state: live in, live at, live on, live near, live over in, live out in, live up in, live down in, live outside of, live outside, reside in, reside at, dwell in, based in, based out of, based at, located in
-home change: move to, move into, move over to, move back to, move out to, move up to, move down to, move house to, move home to, move here to, relocate to, relocate back to, settle in, settle down in, settle into, resettle in, emigrate to, immigrate to, make home in, set up home in, buy house in, buy apartment in, buy flat in, rent flat in, rent apartment in, rent house in, rent place in, find place in, get place in
-home end: move out of, move away from, leave
-employer state: work at, work for, work over at, have job at, have job with, hold job at, hold position at, earn living at, make living at, have position at,  employed by, employed at, employed with, on payroll of, on staff at
+home state: have apartment in, have flat in, have house in, have place in, have home in, live in, live at, live on, live near, live over in, live out in, live up in, live down in, live outside of, live outside, reside in, reside at, dwell in, based in, based out of, based at, located in
+home change: make move to, make move over to, move to, move into, move over to, move back to, move out to, move up to, move down to, move house to, move home to, move here to, relocate to, relocate back to, settle in, settle down in, settle into, resettle in, emigrate to, immigrate to, make home in, set up home in, buy house in, buy apartment in, buy flat in, rent flat in, rent apartment in, rent house in, rent place in, find place in, get place in
+home end: move out of, move away from
+employer state: do consulting for, consult for, freelance for, contract for, do contract work for, do work for, work at, work for, work over at, have job at, have job with, hold job at, hold position at, earn living at, make living at, have position at,  employed by, employed at, employed with, on payroll of, on staff at
 employer change: join, start at, start work at, start working at, start working for, start job at, start job with, start role at, start position at, begin work at, begin working at, begin working for, begin job at, hired by, hired at, get job at, get job with, get position at, land job at, land job with, take job at, take job with, take position at, accept job at, accept offer from, accept position at, accept job offer from, sign on with, change jobs to, switch jobs to, switch companies to, get hired by, get hired at, move jobs to, poached by
 employer end: quit, leave, resign from, fired from, laid off from, let go from, get fired from, get laid off from, depart from, hand in notice at, hand in resignation at, stop working at, stop working for, part ways with, left job at, quit job at, leave job at, done working for, done working at
 job state: work as, employed as, serve as, earn living as, make living as, practice as
@@ -47,9 +47,10 @@ bank change: open account with, open account at, switch banks to, move account t
 weight state: weigh, weigh in at
 salary state: earn, make salary of
 handle state: go by username, go by handle
-name state: called, go by, known as, go by name, go by name of
+nickname state: go by, known as, go by name, go by name of
+name state: called
 name change: rename to, rename, change name to, rebrand as, rebrand to, renamed, rechristened
-diet state: follow, eat only, keep to, stick to
+diet state: follow, eat, eat only, on, keep to, stick to
 diet change: go, switch to, turn to
 gym state: work out at, exercise at, train at, member of gym, go to gym at, member at
 gym change: join gym at, sign up at gym, sign up at
@@ -80,8 +81,9 @@ owner state: belong to, owned by, maintained by, run by
 price state: cost, sell for, retail at, priced at
 place state: located in, located at, held in, held at, stored in, stored at, kept in, based in, stay in, live in
 place change: relocate to, moved to, move to, move into, relocated to
-time state: start at, begin at, take place at, take place on, happen on, happen at, start on, begin on, leave at, depart at, leave on, depart on, due on, due by, due at, due, scheduled for, planned for, set for, booked for, open at, run at, held on
+time state: start at, begin at, take place at, take place on, happen on, happen at, start on, begin on, leave at, depart at, leave on, depart on, scheduled for, planned for, set for, booked for, open at, run at, held on
 time change: move to, moved to, postponed to, postponed until, postponed till, push to, pushed to, pushed back to, pushed back until, pushed out to, rescheduled to, rescheduled for, delayed until, delayed to, brought forward to, shifted to, rebooked for, rebooked to, deferred to, deferred until, put back to, moved up to, moved back to
+deadline state: due on, due by, due at, due, have to be done by, must be done by
 end time state: end at, finish at, close at, end on
 name state: called, known as, go by
 name change: renamed to, renamed, rebranded as, rebranded to, rebrand to, rebrand as
@@ -220,6 +222,9 @@ def _frames(table: str) -> Frames:
 OF_BEINGS = _frames(_OF_BEINGS)
 OF_THINGS = _frames(_OF_THINGS)
 VERBS = frozenset(LEMMAS)
+PARTICIPLES = frozenset(
+    frame.words[0] for table in (OF_BEINGS, OF_THINGS) for some in table.values() for frame in some if frame.passive
+)
 
 
 def matching(lemmas: Sequence[str], at: int, frames: Frames) -> tuple[Frame, int] | None:
@@ -268,7 +273,7 @@ _VERBS_ASKED = {
     ("where", "attend"): "school", ("where", "locate"): "place", ("where", "raised"): "hometown", ("where", "employed"): "employer",
     ("when", "bear"): "birthday", ("when", "wake"): "wake-up time", ("when", "get"): "wake-up time", ("when", "go"): "bedtime",
     ("when", "start"): "time", ("when", "begin"): "time", ("when", "leave"): "time", ("when", "depart"): "time",
-    ("when", "take"): "time", ("when", "due"): "time", ("when", "happen"): "time", ("when", "scheduled"): "time", ("when", "sleep"): "bedtime",
+    ("when", "take"): "time", ("when", "due"): "deadline", ("when", "happen"): "time", ("when", "scheduled"): "time", ("when", "sleep"): "bedtime",
     ("what", "do"): "job", ("what", "drive"): "car", ("what", "speak"): "language", ("what", "study"): "major", ("what", "eat"): "diet",
     ("what", "like"): "likes", ("what", "enjoy"): "likes", ("what", "love"): "likes", ("what", "hate"): "dislikes",
     ("what", "dislike"): "dislikes", ("what", "play"): "instrument", ("what", "weigh"): "weight", ("what", "call"): "nickname",
@@ -280,5 +285,5 @@ _VERBS_ASKED = {
     ("who", "managed"): "manager", ("who", "engaged"): "partner", ("who", "root"): "favorite team", ("who", "bank"): "bank",
     ("how", "commute"): "commute", ("how", "get"): "commute", ("how", "go"): "commute", ("how", "travel"): "commute",
     ("how", "weigh"): "weight", ("how", "earn"): "salary", ("how", "make"): "salary", ("how", "reach"): "phone", ("how", "contact"): "phone",
-    ("how", "cost"): "price", ("how", "pay"): "rent",
+    ("how", "cost"): "price", ("how", "pay"): "rent", ("when", "fly"): "flight time", ("who", "employ"): "employer", ("who", "manage"): "manager",
 }  # fmt: skip

@@ -29,7 +29,7 @@ _NATION = re.compile(
     r"(?: citizen| national)?$"
 )
 _PROFESSION = re.compile(
-    r"(?:er|or|ist|ian|ant|smith|wright|man|woman|person|eer|ress|icer|ect|ief|ician|ologist|head|intern|nurse|chef"
+    r"(?:er|or|ist|ian|ant|smith|wright|man|woman|person|eer|ress|icer|chitect|chief|ician|ologist|head|intern|nurse|chef"
     r"|cook|pilot|clerk|judge|guard|monk|priest|author|poet|coach|guide|aide|barista|ceo|cto|cfo|coo|vp|lead"
     r"|analyst|agent|scribe|fellow|advocate|student|trainee|apprentice|associate|specialist|surgeon|vet|veterinarian"
     r"|model|host|midwife|sales rep|representative|representant|expert|therapist|entrepreneur|freelance|principal"
@@ -43,6 +43,11 @@ _NOT_JOBS = re.compile(
     r"|supporter|listener|stranger|visitor|morning person|people person|minor|customer|traveler|traveller|hater|bit|stickler"
     r"|believer|survivor|giant|elephant|human|man|woman|matter|manner|disaster|better|former|older|younger|winner|never)$",
     re.IGNORECASE,
+)
+_CAR = re.compile(
+    r"\b(?:Volvo|Tesla|Fiat|Mazda|BMW|Audi|Toyota|Honda|Ford|Chevy|Chevrolet|Nissan|Hyundai|Kia|Subaru|Jeep|Dodge|Porsche|"
+    r"Ferrari|Mercedes|Volkswagen|VW|Renault|Peugeot|Citro[eë]n|Skoda|Seat|Opel|Lexus|Mini|Jaguar|Land Rover|Range Rover|"
+    r"Mitsubishi|Suzuki|Dacia|Polestar|Rivian|Cadillac|Buick|Chrysler|Saab|Alfa Romeo|Lancia|Prius|Corolla|Civic|Golf|Polo)\b"
 )
 _IDLE = re.compile(
     r"^(?:a |an )?(retired|unemployed|self-employed|freelanc(?:e|ing|er)|a student|between jobs|a stay-at-home \w+"
@@ -96,6 +101,11 @@ def predicate(value: str) -> tuple[str, str] | None:
 _DIET_WHOLE = re.compile(rf"^(?:an? |strictly |mostly )?((?:\w+ )?{_DIET.pattern}(?: diet| eater)?)$", re.IGNORECASE)
 
 
+def is_car(value: str) -> bool:
+    """Whether a value names a make of car."""
+    return _CAR.search(value) is not None
+
+
 def is_diet(value: str) -> bool:
     """Whether a value is a way of eating."""
     return _DIET.search(value) is not None
@@ -106,7 +116,7 @@ def is_job(value: str) -> bool:
     words = value.split()
     if not words or words[-1].lower() in STOP_WORDS or len(words[-1]) < 2:
         return False
-    return len(words) <= 5 and bool(_PROFESSION.search(words[-1])) and not _NOT_JOBS.search(value)
+    return len(words) <= 5 and not is_mood(value) and words[0].lower() not in ("the", "my") and bool(_PROFESSION.search(words[-1])) and not _NOT_JOBS.search(value)
 
 
 def is_name(value: str) -> bool:

@@ -41,9 +41,9 @@ native language: mother tongue, first language, native tongue
 blood type: blood group
 wifi: wi-fi, wlan
 wifi password: wi-fi password, wlan password, wifi code, wifi key
-editor: text editor, code editor, ide
+editor: text editor, code editor, ide, editing, coding, code editing, text editing
 operating system: os
-browser: web browser
+browser: web browser, browsing, web browsing
 laptop: notebook computer
 salary: pay, income, wage, annual salary, yearly salary
 time zone: timezone
@@ -70,7 +70,7 @@ passport number: passport id
 pin: pin code, pin number
 internet provider: isp, internet service provider
 phone provider: carrier, mobile carrier, mobile provider, phone carrier, mobile operator, phone company, network provider, cell carrier
-bank: main bank
+bank: main bank, banking
 gym: fitness studio, fitness center, health club
 music service: music app, streaming service, music streaming service
 zodiac sign: star sign, sign
@@ -153,6 +153,7 @@ def slot_name(written: str) -> str:
 
     Example: slot_name("new mobile number") == "phone"; slot_name("favourite colours") == "favorite color".
     """
+    written = re.sub(r" of choice$|(?<=\bport) number$", "", written, flags=re.IGNORECASE)
     words = [SPELLINGS.get(word, word) for word in _WORD.findall(written.lower().replace("’", "'"))]
     while words and words[0] in _DROPPED:
         words = words[1:]

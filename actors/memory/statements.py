@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actors.memory.claims import Claim, framed
 from actors.memory.clauses import ADVERBS, AUXILIARIES, MARKS, Clause, clause_of
 from actors.memory.constructions import Context, constructed
-from actors.memory.frames import OF_BEINGS, matching
+from actors.memory.frames import LEMMAS, OF_BEINGS, matching
 from actors.memory.sentences import sentences
 from actors.memory.subjects import Named, named_at
 
@@ -32,7 +32,7 @@ class Statement:
 
 
 _BORDERS = frozenset(["and", "but", "so", "that", "because", "as", "since", "plus", "then", "though", "although", "while",
-    "yet", "however", "which", "is", "was"])
+    "yet", "however", "which", "is", "was", "sure", "think", "guess", "believe", "know", "say", "mention", "note", "remember", "confirm", "realized", "realised", "remembered", "found", "mentioned", "said"])
 _UNREAL = frozenset(
     """if unless wish imagine suppose supposing hope hoping would maybe perhaps whether pretend pretending dreamt dreamed
     dream dreaming hypothetically could might should want wants wanted wondering planning plan plans thinking considering
@@ -52,13 +52,16 @@ _GOVERNING = frozenset(
     """.split()
 )
 """Words after which `my` begins an object."""
+_LEADING = frozenset("now currently then actually today nowadays instead but finally recently lately officially".split())
 _ASIDE = re.compile(
     r"\b(?:if|in case|should|whenever|when) (?:you|anyone|anybody|someone|it)\b[^,:;]*(?=[,:;])|\b(?:if|as far as) I (?:remember|recall|am not mistaken|know)\b"
     r"|\b(?:could|can|would|will) you (?:please )?(?=(?:remember|note|update|change|save|store|record|put|set|add|keep|forget|make))"
-    r"|^(?:please|kindly)\b",
+    r"|^(?:please|kindly)\b|^(?:so |well |and |oh )*(?:it )?(?:turn(?:s|ed) out|looks like|seems like|seems)(?: that)?\b",
     re.IGNORECASE,
 )
 """What is said to the listener and makes nothing a supposition."""
+_RHETORICAL = re.compile(r"^\W*(?:(?:hey|oh|so|and|by the way),? )*(?:did|have) I (?:ever |already )?(?:mention|tell|say|told|mentioned|said)\b", re.I)
+_PARENTHESIS = re.compile(r"\s*\((?:which|it|that|formerly|previously|used|was|not|no longer|once|before)\b[^)]*\)|,\s+(?:which|who) (?:was|used to be)\b[^,]*,", re.I)
 _PARAGRAPH = re.compile(r"[^\n]+")
 _SKIPPED_LEAD = re.compile(r"^[\s\-*•>\d.)]*(?=\S)")
 
@@ -75,9 +78,9 @@ def statements(text: str, speaker: str = "", role: str = "user") -> list[Stateme
     found: list[Statement] = []
     for start, end in _lines(text):
         sentence = text[start:end]
-        if sentence.rstrip("\"'”’) ").endswith("?"):
+        if sentence.rstrip("\"'”’) ").endswith("?") and not _RHETORICAL.match(sentence):
             continue
-        for claim, context in _claims(clause_of(_ASIDE.sub("", sentence).lstrip(" ,:;")), context):
+        for claim, context in _claims(clause_of(_plain(sentence)), context):
             found.append(
                 Statement(
                     subject=claim.subject,
@@ -92,6 +95,11 @@ def statements(text: str, speaker: str = "", role: str = "user") -> list[Stateme
     return _consistent(found)
 
 
+def _plain(sentence: str) -> str:
+    """A sentence without asides."""
+    return _ASIDE.sub("", _PARENTHESIS.sub(" ", sentence)).strip(" ,:;?")
+
+
 def _lines(text: str) -> Iterator[tuple[int, int]]:
     for start, end in sentences(text):
         for line in _PARAGRAPH.finditer(text, start, end):
@@ -101,8 +109,8 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
 def _claims(clause: Clause, context: Context) -> Iterator[tuple[Claim, Context]]:
     """The claims of a sentence, with what the next may refer to; borders of clauses are tried one by one."""
     denied = _DENIED.match(clause.text)
-    at = 0
-    before = 0
+    at = clause.at_offset(denied.end()) if denied is not None else 0
+    before = at
     who: Named | None = None
     while at < len(clause.tokens):
         if _blocked(clause, before, at):
@@ -129,7 +137,9 @@ def _next_start(clause: Clause, at: int) -> int:
         before = clause.tokens[at - 1]
         if before.text in MARKS or before.lower in _BORDERS:
             return at
-        if clause.lower(at) in ("my", "our", "i") and before.lower not in _GOVERNING:
+        named = clause.tokens[at].capital and clause.lower(at).endswith("'s")
+        bare = clause.lower(at) == "the" and before.lower not in LEMMAS
+        if (named or bare or clause.lower(at) in ("my", "our", "i")) and before.lower not in _GOVERNING:
             return at
         at += 1
     return at
@@ -147,6 +157,8 @@ def _blocked(clause: Clause, start: int, end: int) -> bool:
         word = clause.lower(at)
         if word in _UNREAL and not (word in ("would", "should", "could", "want", "wanted") and _saying(clause, at, end)):
             return True
+        if word == "asked" and clause.lower(at - 1) == "you":
+            continue
         if word in _REPORTS and "i" not in (clause.lower(at - 1), clause.lower(at - 2), clause.lower(at - 3)):
             return True
     return False
@@ -163,6 +175,8 @@ def _read(clause: Clause, at: int, context: Context, who: Named | None) -> tuple
     made = constructed(clause.after(at), context)
     if made is not None:
         return made[0], len(clause.tokens), who
+    while clause.lower(at) in _LEADING and at + 1 < len(clause.tokens):
+        at += 1
     if clause.lower(at) in ("it", "that", "this") and clause.lower(at + 1) in AUXILIARIES:
         if not context.place[1]:
             return None

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
-from actors.memory.clauses import ADVERBS, AUXILIARIES, MARKS, Clause, is_past
-from actors.memory.frames import VERBS
+from actors.memory.clauses import ADVERBS, AUXILIARIES, MARKS, Clause, Token, is_past
+from actors.memory.frames import PARTICIPLES, VERBS
 from actors.memory.slots import ATTRIBUTES, CANONICAL, EVENTS, FORMER, is_being, plural, singular, slot_name
 from actors.memory.words import STOP_WORDS
 
@@ -65,9 +65,11 @@ class Named:
     def place(self) -> tuple[str, str]:
         """It as a slot of somebody: (`user's sister`, `birthday`); the name of a being is the being."""
         parts = self.parts
-        if len(parts) > 1 and parts[-1] == "name" and is_being(parts[-2]):
+        if len(parts) > 1 and parts[-1] == "name" and (is_being(parts[-2]) or parts[-2] in CANONICAL.values()):
             parts = parts[:-1]
         subject, thing = Named(self.root, parts[:-1])._split()
+        if parts and parts[-1] == "number" and not thing and subject != "user":
+            return subject, "phone"
         return subject, slot_name(f"{thing} {parts[-1]}".strip()) if parts else ""
 
     def _split(self) -> tuple[str, str]:
@@ -80,25 +82,26 @@ class Named:
 
 
 def named_at(
-    clause: Clause, at: int, me: str, last: str = "", inverted: bool = False
+    clause: Clause, at: int, me: str, last: str = "", auxiliary: str = ""
 ) -> tuple[Named, int] | None:
     """The noun phrase that begins at a token, and the token after it; `last` is who was spoken of last.
 
-    `inverted`: an auxiliary stands before it, as in a question, so that a bare verb may follow it.
+    `auxiliary` stands before it, as in a question: a bare verb may follow it, or a form in -ing.
     """
     word = clause.lower(at)
     if word in SELF:
         return Named(me), at + 1
     if word in _THEY and last:
         return Named(last), at + 1
-    if not word or word in MARKS:
+    following = clause.tokens[at + 1] if at + 1 < len(clause.tokens) else None
+    if not word or word in MARKS or (word in ("that", "this") and _begins(following)):
         return None
     if word in _OWNERS or word in _THEIRS or _is_name(clause, at):
-        end = _end(clause, at, inverted)
+        end = _end(clause, at, auxiliary)
         found = _bare(clause, at, end, me) or named(clause.between(at, end), me, last)
         return (found, end) if found is not None else None
     if at == 0 or clause.lower(at - 1) in MARKS:
-        end = _end(clause, at, inverted)
+        end = _end(clause, at, auxiliary)
         found = _bare(clause, at, end, me)
         return (found, end) if found is not None else None
     return None
@@ -111,10 +114,16 @@ def _bare(clause: Clause, at: int, end: int, me: str) -> Named | None:
     slot = slot_name(_without_former(clause.between(at, end)))
     last = slot.split(" ")[-1]
     known = slot.startswith("favorite ") or slot in CANONICAL.values() or last in EVENTS or last in ATTRIBUTES
-    if not known or is_being(slot) or "'s" in slot or any(token.capital for token in clause.tokens[at + 1 : end]):
+    rest = clause.tokens[at + 1 : end]
+    if not known or is_being(slot) or "'" in clause.tokens[at].text or any(t.capital or t.lower in _OWNERS or "'" in t.text for t in rest):
         return None
     several = plural(clause.between(at, end))
     return Named(me, (slot,), clause.lower(at) in FORMER, several, vague=True)
+
+
+def _begins(token: Token | None) -> bool:
+    """Whether a token begins a noun phrase of its own: `that` before it joins."""
+    return token is not None and (token.capital or token.lower in _OWNERS or token.lower in _THEIRS)
 
 
 def _is_name(clause: Clause, at: int) -> bool:
@@ -124,7 +133,7 @@ def _is_name(clause: Clause, at: int) -> bool:
     return token.capital and token.text[0].isalpha() and plain not in _NO_NAMES and not verb
 
 
-def _end(clause: Clause, at: int, inverted: bool = False) -> int:
+def _end(clause: Clause, at: int, auxiliary: str = "") -> int:
     """Where a noun phrase ends: before an auxiliary, a verb or a preposition."""
     end = at + 1
     while end < len(clause.tokens):
@@ -136,20 +145,24 @@ def _end(clause: Clause, at: int, inverted: bool = False) -> int:
                 break
         elif token.text in MARKS or token.lower in AUXILIARIES or token.lower in ADVERBS or token.lower in _STOPS:
             break
-        elif end > at + 1 and _finite(clause, end, inverted):
+        elif end > at + 1 and _finite(clause, end, auxiliary):
             break
-        elif end == at + 1 and clause.tokens[at].capital and clause.lower(at) not in _OWNERS and _finite(clause, end, inverted):
+        elif end == at + 1 and clause.tokens[at].capital and clause.lower(at) not in _OWNERS and _finite(clause, end, auxiliary):
             break
         end += 1
     return end
 
 
-def _finite(clause: Clause, at: int, inverted: bool = False) -> bool:
+def _finite(clause: Clause, at: int, auxiliary: str = "") -> bool:
     """Whether a token reads as a verb with a subject before it, not as a noun."""
     token = clause.tokens[at]
-    if token.lower not in VERBS or token.lower.endswith("ing") or clause.lower(at + 1) in AUXILIARIES:
-        return False
-    if inverted or token.lower != token.lemma or is_past(token):
+    if token.lower in PARTICIPLES and auxiliary:
+        return True
+    if token.lower not in VERBS or clause.lower(at + 1) in AUXILIARIES - {"being", "been"}:
+        return token.lower in PARTICIPLES and auxiliary != ""
+    if token.lower.endswith("ing"):
+        return auxiliary in ("am", "is", "are", "was", "were") and clause.lower(at - 1) not in _OWNERS
+    if auxiliary in ("do", "does", "did", "can", "should", "will") or token.lower != token.lemma or is_past(token):
         return True
     return singular(clause.lower(at - 1)) != clause.lower(at - 1)
 
