@@ -61,6 +61,11 @@ class MemorySource:
         """As in Source."""
         return self._allowed
 
+    @property
+    def embedded(self) -> bool:
+        """Whether any memory has a vector that questions are compared with."""
+        return self._held.matrix is None or bool((self._held.rows["vector"] >= 0).any())
+
     def hits(self, terms: Sequence[str]) -> dict[str, Hits]:
         """As in Source; the words of a term of several count once a memory."""
         for term in terms:

@@ -26,8 +26,8 @@ LONGEST_QUERY = 4_000
 """Characters of a question that are read."""
 SPARE = 3
 """Memories ranked for each one wanted, so that those that faded can fall back behind others."""
-EVIDENCE = ("own", "window", "session", "speaker", "cosine")
-"""Parts of a score of which one at least is not zero where anything speaks for a memory."""
+EVIDENCE = ("own", "window", "session", "speaker")
+"""Parts of a score of which one at least is not zero where words speak for a memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,8 @@ def _ranked(
         newest = rows[np.argsort(-source.columns.said_at[rows], kind="stable")][:limit]
         return [Ranked(row=row, score=0.0, parts={}, hop=1) for row in newest.tolist()]
     found = recollect(source, query, vector, limit * SPARE, reading.ranker)
+    if vector is not None and source.embedded:
+        return found
     return [one for one in found if any(one.parts.get(name) for name in EVIDENCE)]
 
 

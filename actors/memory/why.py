@@ -9,8 +9,8 @@ from actors.memory.currency import State
 from actors.memory.questions import content_words
 from actors.memory.source import Source
 
-NEAR = 0.4
-"""Cosine from which on a memory is said to be near in meaning."""
+NEAR = 0.3
+"""Cosine above the mean of all from which on a memory is said to be near in meaning."""
 MOST_WORDS = 24
 """Words of a question that are looked for; as many as ranking looks up."""
 NAMED = 4
