@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.commands import ask, bench, chat, config, demo, docs, doctor, memory, models, serving
+from cluster.commands import agents, ask, bench, chat, config, demo, docs, doctor, memory, models, serving
 from cluster.context import DOCUMENTS, MEASURE, MEMORY, MODELS, SERVE, SETUP, TALK, Commands, Invocation
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("ask", rich_help_panel=TALK)(ask.ask)
 app.command("demo", rich_help_panel=TALK)(demo.demo)
 app.add_typer(docs.app, name="docs", cls=Commands, rich_help_panel=DOCUMENTS)
 app.add_typer(memory.app, name="memory", cls=Commands, rich_help_panel=MEMORY)
+app.command("mcp", rich_help_panel=MEMORY)(agents.mcp)
 app.add_typer(models.app, name="models", cls=Commands, rich_help_panel=MODELS)
 app.add_typer(bench.app, name="bench", cls=Commands, rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", cls=Commands, rich_help_panel=SETUP)

@@ -14,6 +14,7 @@ from serve.errors import ERROR_RESPONSES, install
 from serve.limits import Admission, Limits
 from serve.metrics import Metrics
 from serve.routes import (
+    agents,
     chat,
     completions,
     embeddings,
@@ -49,7 +50,19 @@ def create_app(settings: Settings) -> FastAPI:
     admission = Admission(settings.serve, metrics)
     app.state.metrics, app.state.admission = metrics, admission
     app.state.started = int(Identity(settings.serve.fixed_clock).now())
-    for module in (system, chat, completions, embeddings, models, ws, files, vector_stores, qa, memories):
+    for module in (
+        system,
+        chat,
+        completions,
+        embeddings,
+        models,
+        ws,
+        files,
+        vector_stores,
+        qa,
+        memories,
+        agents,
+    ):
         app.include_router(module.router)
     app.add_middleware(BodyGuard, settings=settings.serve)
     app.add_middleware(Limits, admission=admission, retry_after_s=settings.serve.retry_after_s)
