@@ -52,6 +52,7 @@ class Matrices:
         self._budget = budget_bytes
         self._held: OrderedDict[tuple[str, int], Sized] = OrderedDict()
         self._lock = threading.Lock()
+        self._reading: dict[tuple[str, int], threading.Lock] = {}
 
     def of(self, connection: sqlite3.Connection, user: int) -> Matrix:
         """The user's passages as this connection's transaction sees them; only new vectors are read."""
@@ -65,11 +66,19 @@ class Matrices:
         return self.get(PASSAGES, user, renewed)
 
     def get(self, space: Space, user: int, renewed: Callable[[T | None], T]) -> T:
-        """What `renewed` makes of what is held of that space and user; always the same type for a space."""
+        """What `renewed` makes of what is held of that space and user; always the same type for a space.
+
+        One user's first reading takes a while, and keeps no other user waiting.
+        """
+        key = (space.name, user)
         with self._lock:
-            held = renewed(cast(T | None, self._held.pop((space.name, user), None)))
-            self._held[space.name, user] = held
-            self._shrink()
+            reading = self._reading.setdefault(key, threading.Lock())
+        with reading:
+            held = renewed(cast(T | None, self._held.get(key)))
+            with self._lock:
+                self._held[key] = held
+                self._held.move_to_end(key)
+                self._shrink()
         return held
 
     def _shrink(self) -> None:
