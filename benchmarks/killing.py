@@ -27,15 +27,22 @@ Do = Callable[[Keeper, Any], Awaitable[Any]]
 class Victim:
     """The child: takes requests on a pipe, one after another, until it is killed."""
 
-    def __init__(self, directory: Path, do: Do, *, cache: bool, fresh: bool = False) -> None:
-        """Start it. `fresh`: by a new interpreter with all its imports, as a server is."""
+    def __init__(
+        self, directory: Path, do: Do, *, cache: bool, settled: bool = True, fresh: bool = False
+    ) -> None:
+        """Start it, and wait until it is open and, where `settled`, its cache has caught up.
+
+        `fresh`: by a new interpreter with all its imports, as a server is.
+        """
         context = multiprocessing.get_context("spawn") if fresh else _CONTEXT
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(directory, do, cache, theirs), daemon=True)
+        self._process = context.Process(
+            target=_run, args=(directory, do, cache, settled, theirs), daemon=True
+        )
         self._process.start()
         theirs.close()
         self.health: str = self._pipe.recv()
-        """What the keeper said of itself once it was open and, with the cache on, that had caught up."""
+        """What the keeper said of itself then."""
 
     def ask(self, request: Any) -> Any:
         """The answer, once the request is carried out."""
@@ -58,14 +65,14 @@ class Victim:
             self._pipe.close()
 
 
-def _run(directory: Path, do: Do, cache: bool, pipe: "Connection[Any, Any]") -> None:
-    asyncio.run(_serve(directory, do, cache, pipe))
+def _run(directory: Path, do: Do, cache: bool, settled: bool, pipe: "Connection[Any, Any]") -> None:
+    asyncio.run(_serve(directory, do, cache, settled, pipe))
 
 
-async def _serve(directory: Path, do: Do, cache: bool, pipe: "Connection[Any, Any]") -> None:
+async def _serve(directory: Path, do: Do, cache: bool, settled: bool, pipe: "Connection[Any, Any]") -> None:
     keeper = Keeper(directory, DocumentSettings(vector_cache=cache))
     await keeper.start()
-    if cache:
+    if settled:
         await keeper.cache_settled()
     pipe.send((await keeper.health()).detail)
     while True:

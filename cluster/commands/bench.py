@@ -13,9 +13,11 @@ ROOT = Path(__file__).parents[2]
 MEASUREMENTS = {
     "serve": "Throughput and time to first token, against the bare engine.",
     "qa": "Retrieval, answers and abstention on questions with known answers.",
+    "memory": "Recall of evidence, and what remembering costs, beside Chroma, FTS5, fusions and mem0.",
     "comply": "How closely the HTTP surface keeps to OpenAI's.",
     "fuzz": "Generated requests against our own OpenAPI description.",
     "kill-ingest": "Kill -9 while documents are added; nothing acknowledged may be lost.",
+    "kill-memory": "Kill -9 while memories are written, edited and forgotten; nothing may be lost or doubled.",
     "first-answer": "Seconds from start to the first token.",
     "quantised": "Memory, perplexity and speed of 32-, 16-, 8- and 4-bit weights, side by side.",
     "engine": "Tokens a second beside transformers, vLLM and llama.cpp, with requests that join.",
