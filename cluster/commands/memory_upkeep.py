@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -175,20 +176,19 @@ def _memories(count: int) -> str:
 
 
 def _write(file: Path, lines: Iterable[bytes]) -> int:
-    """Put lines into a file, which appears once it is whole. Returns how many."""
-    draft = file.with_name(f"{file.name}.part")
+    """Put lines into a file that only its owner reads; it appears once it is whole. Returns how many."""
     count = 0
     try:
-        with draft.open("xb") as content:
-            draft.chmod(0o600)
-            for line in lines:
-                content.write(line + b"\n")
-                count += 1
-        draft.replace(file)
+        with TemporaryDirectory(dir=file.parent, prefix=".export-") as folder:
+            draft = Path(folder, file.name)
+            draft.touch(0o600)
+            with draft.open("wb") as content:
+                for line in lines:
+                    content.write(line + b"\n")
+                    count += 1
+            draft.replace(file)
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
-    finally:
-        draft.unlink(missing_ok=True)
     return count
 
 
