@@ -96,7 +96,18 @@ def rewrite(connection: sqlite3.Connection) -> bool:
     as much memory as the file is long.
     """
     connection.execute("VACUUM")
+    connection.execute("DELETE FROM facts WHERE name = 'rewrite'")
     return checkpoint(connection)
+
+
+def to_rewrite(connection: sqlite3.Connection) -> None:
+    """The database is to be written anew: at the next start, if the program ends before it is done."""
+    connection.execute("INSERT OR REPLACE INTO facts VALUES ('rewrite', '1')")
+
+
+def rewrite_is_due(connection: sqlite3.Connection) -> bool:
+    """Whether the program ended before the database was written anew."""
+    return connection.execute("SELECT 1 FROM facts WHERE name = 'rewrite'").fetchone() is not None
 
 
 def next_number(connection: sqlite3.Connection, table: str) -> int:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
@@ -14,7 +15,7 @@ from actors.memory.partitions import owner_of
 from actors.memory.records import MemoryKind, Written
 from actors.memory.users import user_number
 from actors.memory.vectors import Vectors
-from actors.messages import InvalidRequest, Json
+from actors.messages import InvalidRequest, Json, TooLarge
 
 IMPORT = "import"
 Name = Annotated[str, Field(max_length=admission.LONGEST_NAME)]
@@ -33,6 +34,8 @@ class _Change(_Part):
 
 
 class _Fact(_Part):
+    row: int = 0
+    """Order in which statements were recorded; it decides between equal times."""
     subject: str
     slot: str
     value: str
@@ -93,7 +96,7 @@ def exported(connection: sqlite3.Connection, user: str, after: int, limit: int, 
 
 
 def checked(records: Sequence[Json], most_characters: int) -> list[_Record]:
-    """Raises InvalidRequest, TooLarge, naming the record."""
+    """Raises InvalidRequest, naming the record."""
     found = []
     for place, record in enumerate(records, start=1):
         try:
@@ -104,7 +107,7 @@ def checked(records: Sequence[Json], most_characters: int) -> list[_Record]:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise InvalidRequest(f"record {place}: {field}: {first['msg']}", param="records") from error
-        except InvalidRequest as error:
+        except (InvalidRequest, TooLarge) as error:
             raise InvalidRequest(f"record {place}: {error.message}", param="records") from error
     return found
 
@@ -153,8 +156,8 @@ def _exported(connection: sqlite3.Connection, row: sqlite3.Row) -> Json:
     ).fetchall()
     place_of = {change["number"]: place for place, change in enumerate(history)}
     stated = connection.execute(
-        'SELECT subject, slot, value, start, "end", holds, single, valid_from, created_at, change '
-        "FROM memory_facts WHERE memory = ? ORDER BY number",
+        'SELECT number AS row, subject, slot, value, start, "end", holds, single, valid_from, created_at, '
+        "change FROM memory_facts WHERE memory = ? ORDER BY number",
         (row["number"],),
     )
     sources = connection.execute("SELECT source FROM memory_sources WHERE memory = ?", (row["number"],))
@@ -250,6 +253,7 @@ def _state(connection: sqlite3.Connection, user: int, fresh: dict[int, _Record],
     """Put what the memories state in its place in time; all memories whose facts changed."""
     slots: set[facts.Slot] = set()
     said: list[Said] = []
+    stated: list[tuple[int, dict[str, object]]] = []
     for number, record in fresh.items():
         edits = [changes.record(connection, number, **change.model_dump()) for change in record.history]
         if record.facts is None and record.kind != "summary":
@@ -259,11 +263,13 @@ def _state(connection: sqlite3.Connection, user: int, fresh: dict[int, _Record],
             said.append(Said(number, record.text, record.speaker, record.role, moment))
         for fact in record.facts or ():
             values = {
-                **fact.model_dump(exclude={"change"}),
+                **fact.model_dump(exclude={"change", "row"}),
                 "user": user,
                 "memory": number,
                 "change": None if fact.change is None else edits[fact.change],
             }
-            facts.put_row(connection, values)
+            stated.append((fact.row, values))
             slots.add((fact.subject, fact.slot))
+    for _, values in sorted(stated, key=itemgetter(0)):
+        facts.put_row(connection, values)
     return facts.retime(connection, user, slots) | facts.store(connection, user, said, now)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from actors.memory import events, facts, fulltext, memory_index, selection, tombs
+from actors.memory.database import to_rewrite
 from actors.memory.partitions import owner_of
 from actors.memory.records import Forgetting, Forgotten
 from actors.memory.spaces import MEMORIES
@@ -89,6 +90,7 @@ def erase(
 def scrub(connection: sqlite3.Connection, number: int) -> None:
     """Leave no word of deleted memories in the user's index; the last memory takes the index with it."""
     connection.execute("DELETE FROM facts WHERE name = ?", (_worn(number),))
+    to_rewrite(connection)
     if not fulltext.exists(connection, number, MEMORIES):
         return
     if connection.execute("SELECT 1 FROM memories WHERE user = ? LIMIT 1", (number,)).fetchone() is None:

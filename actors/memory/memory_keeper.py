@@ -23,7 +23,7 @@ from actors.memory import (
     tombs,
     writing,
 )
-from actors.memory.database import rewrite
+from actors.memory.database import rewrite, rewrite_is_due
 from actors.memory.memory_source import Limits
 from actors.memory.partition import Partition
 from actors.memory.partitions import owner_of
@@ -69,6 +69,12 @@ class MemoryKeeper(Partition):
         self._wanted = self._rewritten = 0
         self._edited: set[tuple[str, str]] = set()
         """Memories whose text changed since it was last handed out to be embedded."""
+
+    async def start(self) -> None:
+        """As `Partition.start`; what a forgetting that was cut short left in the files is removed."""
+        await super().start()
+        if await self._open.read(rewrite_is_due):
+            await self._rewrite()
 
     async def remember(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from actors.keeper import Keeper
+from actors.memory.database import rewrite_is_due
 from actors.memory.records import Forgetting, NewMemory
 from actors.messages import InvalidRequest, NotFound
 
@@ -245,3 +246,20 @@ async def test_a_long_search_does_not_keep_what_was_forgotten(
     assert await search == 1
     await forgetting
     assert b"zebrafinch" not in bytes_under(keeper._directory)
+
+
+async def test_what_was_cut_short_is_ended_at_the_next_start(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed() -> None:
+        raise OSError("the machine went down")
+
+    await remember(keeper, "zebrafinch " * 900)
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper, "_rewrite", killed)
+        with pytest.raises(OSError, match="went down"):
+            await keeper.forget("u", "f", Forgetting(everything=True))
+    await keeper.close()
+    await keeper.start()
+    assert b"zebrafinch" not in bytes_under(keeper._directory)
+    assert not await keeper._open.read(rewrite_is_due)
