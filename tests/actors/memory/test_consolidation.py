@@ -68,7 +68,7 @@ async def test_notes_of_the_same_text_become_the_newest_with_all_sources(timed: 
 async def test_notes_that_state_the_same_are_merged_and_no_fact_is_lost(timed: Keeper, clock: Any) -> None:
     old = await note(timed, "1", "I live in Porto.")
     clock.tick()
-    other = await note(timed, "2", "I live in Porto with my dog Rex.")
+    other = await note(timed, "2", "I live in Porto. My dog is called Rex.")
     clock.tick()
     new = await note(timed, "3", "I moved to Porto.")
     before = await timed.facts("u", history=True)
