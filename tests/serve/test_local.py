@@ -83,6 +83,22 @@ async def test_the_note_goes_with_the_server(
     assert not note.exists()
 
 
+async def test_one_server_has_the_partitions_and_so_many_as_there_are(
+    server: subprocess.Popen[str], tmp_path: Path, port: int
+) -> None:
+    (tmp_path / "run" / "server.json").unlink()
+    second = start(tmp_path, port + 1)
+    _, said = await asyncio.to_thread(second.communicate)
+    assert second.returncode == 1
+    assert f"keepers is open in process {server.pid}" in " ".join(said.split())
+    server.send_signal(signal.SIGINT)
+    assert await asyncio.to_thread(server.wait) == 0
+    other = start(tmp_path, port, PAL_MEMORY__PARTITIONS="2")
+    _, said = await asyncio.to_thread(other.communicate)
+    assert other.returncode == 3
+    assert "pal memory rebalance --partitions 2" in " ".join(said.split())
+
+
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path, port: int) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", port))
