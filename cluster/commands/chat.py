@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
 
 import typer
 
@@ -25,11 +26,15 @@ HELP = """/help   this list
 
 @dataclass
 class Conversation:
-    """The messages so far, where they are kept, and what each request adds to them."""
+    """The messages so far, where they are kept, and what each request adds to them.
+
+    `session` is the name under which the server remembers them.
+    """
 
     options: dict[str, Any]
     system: str | None = None
     path: Path | None = None
+    session: str = field(default_factory=lambda: f"chat-{uuid4().hex[:12]}")
     messages: list[Json] = field(default_factory=list)
 
     def load(self) -> None:
@@ -37,23 +42,27 @@ class Conversation:
         if self.path is None or not self.path.exists():
             return
         try:
-            self.messages = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
-        except ValueError as error:
+            lines = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
+            self.session = next((line["session"] for line in lines if "session" in line), self.session)
+            self.messages = [line for line in lines if "session" not in line]
+        except (ValueError, TypeError) as error:
             raise PalError(
                 f"{self.path} is damaged ({error}); remove it, or take another --session"
             ) from error
 
     def reset(self) -> None:
-        """Forget all messages, the kept ones too."""
+        """Forget all messages, the kept ones too; the server sees a new session."""
         self.messages.clear()
+        self.session = f"{self.path.stem if self.path else 'chat'}-{uuid4().hex[:12]}"
         if self.path:
-            self.path.unlink(missing_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.write_text(json.dumps({"session": self.session}) + "\n", encoding="utf-8")
 
     def request(self, text: str) -> Json:
         """The body that asks for an answer to `text`."""
         system = [{"role": "system", "content": self.system}] if self.system else []
         asked = {"role": "user", "content": text}
-        return {**self.options, "messages": [*system, *self.messages, asked]}
+        return {**self.options, "session_id": self.session, "messages": [*system, *self.messages, asked]}
 
     def record(self, text: str, answer: str) -> None:
         """Keep a question and its answer."""
@@ -79,6 +88,10 @@ def chat(
         list[str] | None,
         typer.Option("--docs", metavar="STORE", help="Answer from this document store; repeatable."),
     ] = None,
+    memory: Annotated[
+        bool | None,
+        typer.Option("--memory/--no-memory", help="Recall and remember; default: as the server is set."),
+    ] = None,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonFlag = False,
@@ -94,7 +107,11 @@ def chat(
         options: dict[str, Any] = {"model": served, "temperature": temperature}
         if docs:
             options["documents"] = {"vector_store_ids": [store_id(client, name) for name in docs]}
+        if memory is not None:
+            options["memory"] = {"read": memory, "write": memory}
         conversation = Conversation(options, system, path)
+        if session is not None:
+            conversation.session = session
         conversation.load()
         if sys.stdin.isatty():
             _introduce(served, conversation)
@@ -173,12 +190,20 @@ def _answered(client: "Client", conversation: Conversation, text: str, as_json: 
         return False
     answer = "".join(parts)
     conversation.record(text, answer)
-    citations = extra.get("citations", [])
+    citations, memories = extra.get("citations", []), extra.get("memories", [])
     if as_json:
-        emit({"question": text, "answer": answer, "citations": citations})
+        emit({"question": text, "answer": answer, "citations": citations, "memories": memories})
     else:
         typer.echo("\n".join(["", *cited(citations)]))
+        _note_memory(memories, extra.get("memory"))
     return True
+
+
+def _note_memory(memories: list[str], trouble: str | None) -> None:
+    if memories:
+        note(f"remembered: {' '.join(memories)}")
+    if trouble:
+        note(f"memory: {trouble}")
 
 
 def _print(piece: str, as_json: bool) -> None:

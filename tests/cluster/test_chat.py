@@ -106,7 +106,38 @@ def test_citations_follow_the_answer(server) -> None:
     shown = pal.invoke(app, ["chat", "--url", server.url], input="Which city?\n").stdout
     assert shown.splitlines() == ["Paris.", "  [1] a.md, characters 3–8: “Paris”"]
     told = pal.invoke(app, ["chat", "--json", "--url", server.url], input="Which city?\n").stdout
-    assert json.loads(told) == {"question": "Which city?", "answer": "Paris.", "citations": [PLACE]}
+    assert json.loads(told)["citations"] == [PLACE]
+
+
+def test_the_server_is_told_the_session_until_it_is_reset(server) -> None:
+    arguments = ["chat", "--session", "trip", "--url", server.url]
+    pal.invoke(app, arguments, input="one\ntwo\n/reset\nthree\n")
+    pal.invoke(app, arguments, input="four\n")
+    pal.invoke(app, ["chat", "--url", server.url], input="five\n")
+    named, same, new, kept, other = (b["session_id"] for b in server.bodies("/v1/chat/completions"))
+    assert named == same == "trip"
+    assert new == kept
+    assert len({named, new, other}) == 3
+    assert messages(server)[3] == ["three", "You said three", "four"]
+
+
+@pytest.mark.parametrize(("flag", "wanted"), [("--memory", True), ("--no-memory", False)])
+def test_memory_is_asked_for_or_declined(server, flag: str, wanted: bool) -> None:
+    pal.invoke(app, ["chat", flag, "--url", server.url], input="one\n")
+    pal.invoke(app, ["chat", "--url", server.url], input="one\n")
+    said, unsaid = server.bodies("/v1/chat/completions")
+    assert said["memory"] == {"read": wanted, "write": wanted}
+    assert "memory" not in unsaid
+
+
+def test_the_memories_of_an_answer_are_told(server) -> None:
+    last = {"choices": [], "palimpsest": {"memories": ["mem_1", "mem_2"], "memory": "unavailable"}}
+    server.on("POST", "/v1/chat/completions", [chunk("Biscuit."), last])
+    shown = pal.invoke(app, ["chat", "--url", server.url], input="My dog?\n")
+    assert shown.stdout.splitlines() == ["Biscuit."]
+    assert "remembered: mem_1 mem_2\nmemory: unavailable" in shown.stderr
+    told = pal.invoke(app, ["chat", "--json", "--url", server.url], input="My dog?\n").stdout
+    assert json.loads(told)["memories"] == ["mem_1", "mem_2"]
 
 
 class Terminal:
