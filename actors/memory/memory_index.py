@@ -16,6 +16,11 @@ def added(connection: sqlite3.Connection, user: int, numbers: Sequence[int]) -> 
     """Memories were inserted, or have got their new text; with vectors, if they have any already."""
     indexing.prepare(connection, MEMORIES, user)
     indexing.added(connection, MEMORIES, user, numbers)
+    (again,) = connection.execute(
+        "SELECT count(*) FROM memories WHERE changed AND number IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(numbers)),),
+    ).fetchone()
+    _count_removed(connection, user, -again)
     touched(connection, user, numbers)
 
 
@@ -28,7 +33,7 @@ def embedded(connection: sqlite3.Connection, user: int, numbers: Sequence[int]) 
 def removed(connection: sqlite3.Connection, user: int, numbers: Sequence[int]) -> None:
     """Memories are about to be deleted, or to change their text (`added` follows then)."""
     indexing.removed(connection, MEMORIES, user, numbers)
-    connection.execute("UPDATE users SET memory_removals = memory_removals + 1 WHERE id = ?", (user,))
+    _count_removed(connection, user, len(numbers))
 
 
 def touched(connection: sqlite3.Connection, user: int, numbers: Sequence[int] | None = None) -> None:
@@ -65,3 +70,11 @@ def rebuild(connection: sqlite3.Connection, user: int) -> None:
     indexing.prepare(connection, MEMORIES, user)
     fulltext.rebuild(connection, user, MEMORIES)
     touched(connection, user)
+
+
+def _count_removed(connection: sqlite3.Connection, user: int, count: int) -> None:
+    """The same as before means that no row that was read is gone."""
+    if count:
+        connection.execute(
+            "UPDATE users SET memory_removals = memory_removals + ? WHERE id = ?", (count, user)
+        )

@@ -109,6 +109,20 @@ async def test_an_add_reads_the_new_row_alone(
     assert await read(keeper, matrices) is after
 
 
+async def test_after_an_edit_no_number_is_compared(
+    keeper: Keeper, vectors_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrices = Matrices(1 << 20)
+    (written, _) = await keeper.remember("u", "e1", [NewMemory(text="a"), NewMemory(text="b")], vectors_of(2))
+    await read(keeper, matrices)
+    monkeypatch.delattr(memory_columns, "_without_removed")
+    await keeper.update_memory("u", "e2", written.id, text="three words now")
+    assert (await read(keeper, matrices)).rows["words"].tolist() == [3, 1]
+    await keeper.forget("u", "e3", Forgetting(ids=(written.id,)))
+    with pytest.raises(NameError):
+        await read(keeper, matrices)
+
+
 async def test_vectors_that_are_gone_are_not_kept(keeper: Keeper, vectors_of: Any) -> None:
     matrices = Matrices(1 << 30)
     count = 1500
