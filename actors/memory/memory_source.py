@@ -156,7 +156,10 @@ def bm25(times: Vectors, words: NDArray[np.int32], rows: NDArray[np.int64]) -> V
 def _allowed(connection: sqlite3.Connection, user: int, held: Held, limits: Limits) -> NDArray[np.bool_]:
     rows = held.rows
     (newest,) = connection.execute("SELECT max(number) FROM memories WHERE user = ?", (user,)).fetchone()
-    allowed = ~rows["merged"] & (rows["expires_at"] > limits.now) & (rows["number"] <= (newest or 0))
+    allowed = ~rows["merged"]
+    if limits.session is not None:
+        allowed[_merged_elsewhere(connection, user, held, limits.session)] = True
+    allowed &= (rows["expires_at"] > limits.now) & (rows["number"] <= (newest or 0))
     if not limits.archived:
         allowed &= ~rows["archived"]
     if limits.as_of is not None:
@@ -166,3 +169,16 @@ def _allowed(connection: sqlite3.Connection, user: int, held: Held, limits: Limi
     if limits.agent is not None:
         allowed &= rows["agent"] == held.agents.numbers.get(limits.agent, -1)
     return allowed
+
+
+def _merged_elsewhere(
+    connection: sqlite3.Connection, user: int, held: Held, session: str
+) -> NDArray[np.int64]:
+    """Places of a session's notes that stand in the session alone: they were merged into another session's."""
+    rows = connection.execute(
+        "SELECT m.number FROM memories m JOIN memories t ON t.number = m.merged_into "
+        "WHERE m.user = ? AND m.session = ? AND t.session <> m.session ORDER BY m.number",
+        (user, session),
+    )
+    places, _ = held.places(np.array([row["number"] for row in rows], np.int64))
+    return places

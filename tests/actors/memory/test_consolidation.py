@@ -60,6 +60,7 @@ async def test_notes_of_the_same_text_become_the_newest_with_all_sources(timed: 
     assert [memory.text for memory in await listed(timed)] == ["I like tea!", "I like tea"]
     assert [memory.id for memory in await listed(timed, session="a")] == [first]
     assert [change.event for change in await timed.memory_history("u", first)] == ["ADD", "MERGE"]
+    assert [one.memory.id for one in await timed.search_memories("u", "tea", session="b")] == [second]
     found = await timed.search_memories("u", "tea")
     assert {one.memory.id for one in found}.isdisjoint({first, second})
     assert (await timed.consolidate("u", "c2")) == Consolidated()
