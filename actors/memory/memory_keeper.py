@@ -67,8 +67,8 @@ class MemoryKeeper(Partition):
         self._expiries = expiry.Expiries()
         self._rewriting = asyncio.Lock()
         self._wanted = self._rewritten = 0
-        self._edited: set[tuple[str, str]] = set()
-        """Memories whose text changed since it was last handed out to be embedded."""
+        self._handed: dict[tuple[str, str], str] = {}
+        """Texts handed out to be embedded, by user and memory."""
 
     async def start(self) -> None:
         """As `Partition.start`; what a forgetting that was cut short left in the files is removed."""
@@ -161,8 +161,6 @@ class MemoryKeeper(Partition):
         edit.check(self._memory.max_characters)
         now = await self._now(user)
         memory = await self._open.write(writing.update, user, event_id, memory_id, edit, now)
-        if text is not None:
-            self._edited.add((user, memory_id))
         self._recent.drop(user)
         self._wake()
         return memory
@@ -246,6 +244,8 @@ class MemoryKeeper(Partition):
         if dry_run:
             return await self._open.read(forgetting.preview, user, what)
         done = await self._open.write(forgetting.forget, user, event_id, what, now)
+        for memory_id in done.memory_ids:
+            self._handed.pop((user, memory_id), None)
         self._recent.drop(user)
         self._expiries.unknown(user)
         await self._rewrite()
@@ -291,13 +291,13 @@ class MemoryKeeper(Partition):
         """User, memory id and text of memories that wait for their vector, oldest first."""
         now = self._identity.now()
         waiting = await self._open.read(memories.unembedded, limit, now)
-        self._edited.difference_update((user, memory_id) for user, memory_id, _ in waiting)
+        self._handed |= {(user, memory_id): text for user, memory_id, text in waiting}
         return waiting
 
     async def put_vectors(self, user: str, memory_ids: Sequence[str], vectors: Vectors) -> None:
         """Give memories their vectors, shape (len(memory_ids), dimensions); ids that are gone are skipped."""
-        known = {memory_id for memory_id in memory_ids if (user, memory_id) not in self._edited}
-        await self._open.write(writing.put_vectors, user, memory_ids, vectors, known)
+        handed = {one: text for one in memory_ids if (text := self._handed.pop((user, one), None))}
+        await self._open.write(writing.put_vectors, user, memory_ids, vectors, handed)
         self._wake()
 
     async def consolidate(self, user: str, event_id: str) -> Consolidated:

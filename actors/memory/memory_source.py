@@ -174,7 +174,7 @@ def _allowed(connection: sqlite3.Connection, user: int, held: Held, limits: Limi
 def _merged_elsewhere(
     connection: sqlite3.Connection, user: int, held: Held, session: str
 ) -> NDArray[np.int64]:
-    """Places of a session's notes that stand in the session alone: they were merged into another session's."""
+    """Places of a session's notes that were merged into notes of other sessions: in this one they stand."""
     rows = connection.execute(
         "SELECT m.number FROM memories m JOIN memories t ON t.number = m.merged_into "
         "WHERE m.user = ? AND m.session = ? AND t.session <> m.session ORDER BY m.number",

@@ -5,7 +5,7 @@ Every function runs inside a write transaction.
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actors.identity import Identity
@@ -126,18 +126,22 @@ def put_vectors(
     user: str,
     memory_ids: Sequence[str],
     vectors: Vectors,
-    known: Set[str],
+    handed: Mapping[str, str],
 ) -> None:
-    """See Keeper.put_vectors; `known` are the ids whose text is still what was embedded."""
+    """See Keeper.put_vectors; `handed` are the texts, by id, that were embedded, where that is known."""
     number = user_number(connection, user)
     width.check(connection, vectors, len(memory_ids))
     rows = connection.execute(
-        "SELECT number, id FROM memories WHERE user = ? AND NOT embedded "
+        "SELECT number, id, text FROM memories WHERE user = ? AND NOT embedded "
         "AND id IN (SELECT value FROM json_each(?))",
         (number, json.dumps(list(memory_ids))),
     )
     vector_of = dict(zip(memory_ids, vectors, strict=True))
-    waiting = {row["number"]: vector_of[row["id"]] for row in rows.fetchall() if row["id"] in known}
+    waiting = {
+        row["number"]: vector_of[row["id"]]
+        for row in rows.fetchall()
+        if handed.get(row["id"], row["text"]) == row["text"]
+    }
     for memory, vector in waiting.items():
         memories.put_vector(connection, memory, vector)
         connection.execute("UPDATE memories SET embedded = 1 WHERE number = ?", (memory,))
