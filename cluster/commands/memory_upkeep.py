@@ -1,7 +1,7 @@
 """`pal memory` on many memories at once: forget, export, import, rebalance, train-ranker."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from actors.messages import Json
-from cluster.context import USAGE, JsonFlag, KeyOption, UrlOption, emit, fail, note, settings_of
+from cluster.context import USAGE, JsonFlag, KeyOption, UrlOption, emit, fail, note, settings_of, show_table
 from cluster.memories import PATH, AgentOption, SessionOption, UserOption, brief, given, owner, sent
 
 FEW = 10
@@ -149,6 +149,49 @@ def rebalance(
     typer.echo(f"moved {done.moved} of {done.users} users; there are {done.partitions} partitions now")
     if done.partitions != settings.memory.partitions:
         note(f"set memory.partitions to {done.partitions}, or the server will not start")
+
+
+def train_ranker(
+    ctx: typer.Context,
+    examples: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="JSON lines: conversations with questions and the turns that answer them (docs/memory.md).",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Where to write the weights; default: in the state directory."
+        ),
+    ] = None,
+    vectors: Annotated[
+        bool, typer.Option("--vectors/--no-vectors", help="Use the embedding model, as the server does.")
+    ] = True,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train the ranking of memories on conversations of your own."""
+    from cluster import learning
+
+    settings = settings_of(ctx).settings
+    target = (out or settings.home / "ranker.json").absolute()
+
+    def track(lessons: Sequence[Any]) -> Iterator[Any]:
+        return _tracked(lessons, "Reading", len(lessons), quiet=as_json)
+
+    done = learning.train(settings, examples, target, vectors=vectors, track=track)
+    if as_json:
+        emit(done)
+        return
+    show_table(
+        ["Ranker", f"recall@{learning.K} of {done.held_out} unseen questions"],
+        [["learned", f"{done.recall:.3f}"], ["shipped", f"{done.shipped:.3f}"]],
+    )
+    typer.echo(f"learned from {done.questions} questions: {done.file}")
+    note(f"to use it: pal --set memory.ranker={done.file} up")
 
 
 _STEPS = {"copy": "Copying", "remove": "Removing from the former partitions"}

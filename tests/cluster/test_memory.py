@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from actors.memory.ranker import load
 from cluster.__main__ import app
 from cluster.memories import owner, sent
 from configs.schema import Settings
@@ -266,3 +267,44 @@ def test_rebalance_says_what_the_setting_must_be(tmp_path: Path) -> None:
     assert "memory.partitions to 3" in result.stderr
     result = pal.invoke(app, ["memory", "rebalance", "--json"], env=environ)
     assert json.loads(result.stdout) == {"partitions": 2, "moved": 0, "users": 0}
+
+
+def test_train_ranker_tells_how_well_unseen_questions_are_answered(tmp_path: Path) -> None:
+    file, out = tmp_path / "talks.jsonl", tmp_path / "ranker.json"
+    file.write_text("\n".join(map(json.dumps, talks(6))))
+    result = pal.invoke(
+        app, ["memory", "train-ranker", str(file), "--out", str(out), "--no-vectors"], catch_exceptions=False
+    )
+    assert "learned" in result.stdout
+    assert f"from 24 questions: {out}" in result.stdout
+    assert f"memory.ranker={out}" in result.stderr
+    assert load(out).first
+
+
+def test_train_ranker_refuses_too_few_questions(tmp_path: Path) -> None:
+    file = tmp_path / "talks.jsonl"
+    file.write_text("\n".join(map(json.dumps, talks(2))))
+    result = pal.invoke(app, ["memory", "train-ranker", str(file), "--no-vectors"])
+    assert result.exit_code == 1
+    assert "8 questions" in result.stderr
+    assert pal.invoke(app, ["memory", "train-ranker", str(tmp_path / "none")]).exit_code == 2
+
+
+def talks(count: int) -> Iterator[Any]:
+    """Conversations of ten turns and four questions."""
+    things = ["chess", "tennis", "violin", "pottery", "rowing", "judo", "skiing", "choir", "golf", "poetry"]
+    for number in range(count):
+        turns = [
+            {
+                "id": f"t{place}",
+                "session": place // 5,
+                "speaker": "Ann" if place % 2 else "Bob",
+                "text": f"I took up {thing} in town {number}.",
+                "said_at": 1_700_000_000 + place,
+            }
+            for place, thing in enumerate(things)
+        ]
+        questions = [
+            {"question": f"Who took up {things[place]}?", "evidence": [f"t{place}"]} for place in (1, 4, 6, 9)
+        ]
+        yield {"turns": turns, "questions": questions}
