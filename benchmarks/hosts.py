@@ -24,6 +24,8 @@ class Host:
     began: float
     ready_s: float
     """Seconds from the command to ready."""
+    pid: int
+    """Of `pal up` itself."""
 
 
 def free_port() -> int:
@@ -55,7 +57,7 @@ def pal_up(
         said = process.stdout.readline()
         if not said:
             raise RuntimeError(f"pal up {' '.join(arguments)} ended with {process.wait()}")
-        yield Host(json.loads(said)["url"], began, time.perf_counter() - began)
+        yield Host(json.loads(said)["url"], began, time.perf_counter() - began, process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(PATIENCE_S)
