@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "serve": "Throughput and time to first token, against the bare engine.",
     "qa": "Retrieval, answers and abstention on questions with known answers.",
     "memory": "Recall of evidence, and what remembering costs, beside Chroma, FTS5, fusions and mem0.",
+    "memory-chat": "A chat is told facts, its server killed with -9; another session asks for them.",
     "comply": "How closely the HTTP surface keeps to OpenAI's.",
     "fuzz": "Generated requests against our own OpenAPI description.",
     "kill-ingest": "Kill -9 while documents are added; nothing acknowledged may be lost.",
