@@ -14,7 +14,7 @@ from actors.memory import decay, memories, memory_columns, standing, why, width
 from actors.memory.asking import asked
 from actors.memory.currency import Placed, State, ordered
 from actors.memory.memory_source import Limits, MemorySource
-from actors.memory.proposing import EXACT_LIMIT, Proposer
+from actors.memory.proposing import Proposer
 from actors.memory.questions import content_words
 from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.recollection import Ranked, recollect
@@ -22,6 +22,9 @@ from actors.memory.records import Memory, Recalled
 from actors.memory.users import user_number
 from actors.memory.vectors import Matrices, Vectors
 
+EXACT_LIMIT = 200_000
+"""Memories of one user up to which every vector is compared: at 384 dimensions 1.5 kB each. Ranking asks for
+all of them, where documents are asked for the nearest alone."""
 LONGEST_QUERY = 4_000
 """Characters of a question that are read."""
 SPARE = 3

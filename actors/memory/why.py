@@ -9,7 +9,7 @@ from actors.memory.currency import State
 from actors.memory.questions import content_words
 from actors.memory.source import Source
 
-NEAR = 0.3
+NEAR = 0.25
 """Cosine above the mean of all from which on a memory is said to be near in meaning."""
 MOST_WORDS = 24
 """Words of a question that are looked for; as many as ranking looks up."""
