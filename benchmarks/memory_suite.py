@@ -2,9 +2,10 @@
 
     python -m benchmarks.memory_suite --users 40 --templates held-out
 
-Every user tells of fourteen slots among chatter; each pair of users speaks of the same slots with other values.
-A model of its own (the last thing said by then decides) says which memories answer a question. Without --url a
-keeper in this process is used, and after it is closed every file is searched for the words of what was forgotten.
+Every user tells of fourteen slots among chatter; each pair of users speaks of the same slots with other
+values. A model of its own (the last thing said by then decides) says which memories answer a question.
+Without --url a keeper in this process is used, and after it is closed every file is searched for the words
+of what was forgotten.
 """
 
 import argparse
@@ -231,11 +232,15 @@ def words_left(directory: Path, persons: Sequence[Person]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit 0 if every bar is met."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--users", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--templates", choices=["shown", "held-out"], default="shown")
-    parser.add_argument("--file", type=Path, help="templates of your own, in the form of memory_suite_held_out.yaml")
+    parser.add_argument(
+        "--file", type=Path, help="templates of your own, in the form of memory_suite_held_out.yaml"
+    )
     parser.add_argument("--embedder", default="minilm-l6", help="a model's alias, or `hash` for hashed words")
     parser.add_argument("--url", help="a running server; without it a keeper in this process")
     parser.add_argument("--key", help="its API key")

@@ -47,7 +47,7 @@ class Person:
 
 
 class Templates:
-    """Sentences of one group for each slot. `special` ones are taken three times of four where there are any."""
+    """Sentences of one group for each slot: of its own three times of four, where it has any."""
 
     def __init__(self, shown: Mapping[str, Any], group: Mapping[str, Any], seed: int) -> None:
         self.slots: Mapping[str, Slot] = shown["slots"]
@@ -100,7 +100,7 @@ def _person(templates: Templates, name: str, slots: Sequence[str], parity: int, 
     while any(threads):
         person.said.append(templates.random.choice([thread for thread in threads if thread]).pop(0))
     for slot, scene in zip(slots, [*scenes, "heal", "expire", "update", "late"], strict=True):
-        person.queries.extend(_queries(templates, person, slot, scene, now))
+        person.queries.extend(_queries(templates, person, slot, scene))
     person.queries.append(_several_query(templates, person, several))
     return person
 
@@ -111,10 +111,14 @@ def _scene(templates: Templates, slot: str, scene: str, parity: int, now: float)
     values = values[parity::2] if len(values) >= 6 else values
     one, two, *more = templates.random.sample(values, min(3, len(values)))
     three = more[0] if more else one
-    t1, t2, t3 = (now - days * DAY for days in sorted(templates.random.sample(range(2, 400), 3), reverse=True))
+    t1, t2, t3 = (
+        now - days * DAY for days in sorted(templates.random.sample(range(2, 400), 3), reverse=True)
+    )
     tell = Said(text=templates.sentence(slot, "tell", one), at=t1, slot=slot, value=one)
     update = Said(text=templates.sentence(slot, "update", two, one), at=t2, slot=slot, value=two)
-    retract = Said(text=templates.sentence(slot, "retract", "", one), at=t2, slot=slot, value=one, holds=False)
+    retract = Said(
+        text=templates.sentence(slot, "retract", "", one), at=t2, slot=slot, value=one, holds=False
+    )
     third = Said(text=templates.sentence(slot, "update", three, two), at=t3, slot=slot, value=three)
     again = Said(text=templates.sentence(slot, "tell", one), at=t3, slot=slot, value=one)
     told = Said(text=templates.sentence(slot, "tell", two), at=t3, slot=slot, value=two)
@@ -151,11 +155,13 @@ def _chatter(templates: Templates, now: float) -> Said:
 
 def _secret(templates: Templates, now: float) -> Said:
     word = f"zq{templates.random.randrange(16**6):06x}"
-    text = templates.random.choice(["The code word is {}.", "Between us: {} is the plan.", "I hid it under {}."])
+    text = templates.random.choice(
+        ["The code word is {}.", "Between us: {} is the plan.", "I hid it under {}."]
+    )
     return Said(text=text.format(word), at=now - templates.random.uniform(1, 400) * DAY, secret=word)
 
 
-def _queries(templates: Templates, person: Person, slot: str, scene: str, now: float) -> Iterator[Query]:
+def _queries(templates: Templates, person: Person, slot: str, scene: str) -> Iterator[Query]:
     asked = templates.sentence(slot, "ask")
     told = [(place, said) for place, said in enumerate(person.said) if said.slot == slot]
     if scene == "expire":

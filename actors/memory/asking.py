@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actors.memory.claims import framed
 from actors.memory.clauses import ADVERBS, MARKS, Clause, clause_of
 from actors.memory.constructions import Context, constructed
-from actors.memory.frames import LEMMAS, verb_slot
+from actors.memory.frames import LEMMAS, entries, verb_slot
 from actors.memory.slots import EVENTS, PETS, is_being, is_known, is_time, slot_name
 from actors.memory.subjects import Named, named, named_at
 
@@ -22,55 +22,112 @@ class Asked:
 
 
 _LEAD = re.compile(
-    r"^.*?\b(?=(?:what|which|who|whom|whose|where|when|how)\b)|^(?:(?:please|can|could|would|will|do|you|tell|me|remind|us|"
-    r"give|show|again|hey|hi|ok|so|and|know|happen|to|ever|remember|recall|say|of|about|the following|i need|i want|i would like|i forgot|look up|find)\b[\s,:]*)+",
+    r"^.*?\b(?=(?:what|which|who|whom|whose|where|when|how)\b)|^(?:(?:please|can|could|would|will|do|you|"
+    r"tell|me|remind|us|"
+    r"give|show|again|hey|hi|ok|so|and|know|happen|to|ever|remember|recall|say|of|about|the following|"
+    r"i need|i want|i would like|i forgot|look up|find)\b[\s,:]*)+",
     re.IGNORECASE,
 )
 _TELLING = re.compile(
-    r"\b(?:did|have|had) I (?:ever |just |once |already )?(?:say|said|tell you|told you|mention|mentioned|tell)\b(?: that)?"
-    r"|^what (?:do|did) (?:you|we) (?:have|know|note|store|remember|save|put|record|keep)\w*(?: on file| down| stored| noted| recorded| saved)?"
+    r"\b(?:did|have|had) I (?:ever |just |once |already )?(?:say|said|tell you|told you|mention|mentioned|"
+    r"tell)\b(?: that)?"
+    r"|^what (?:do|did) (?:you|we) (?:have|know|note|store|remember|save|put|record|keep)\w*(?: on file|"
+    r" down| stored| noted| recorded| saved)?"
     r" (?:as|for|about|under)\b|\b(?:do you think|did you say|again|would you say|is it that)\b",
     re.IGNORECASE,
 )
-_THEN_WHAT = re.compile(r"[,;.]?\s*(?:what|which|who|where|when|how)(?:'s| was| is| are| were) (?:it|that|they|he|she)(?: again)?$", re.I)
+_THEN_WHAT = re.compile(
+    r"[,;.]?\s*(?:what|which|who|where|when|how)(?:'s| was| is| are| were) (?:it|that|they|he|she)(?"
+    r": again)?$",
+    re.I,
+)
 _THE_ONE = re.compile(
-    r"^(what|which|who)(?: is|'s|’s) the ([\w ]+?) (?:that |where |which |who |in which |at which )?((?-i:I\b|we\b|[A-Z][a-z]+)) ((?!is\b|was\b|'s|now\b)(?:(?<=I )|(?<=we )|(?=[a-z]+s\b)).+)$", re.I
+    r"^(what|which|who)(?: is|'s|’s) the ([\w ]+?) (?:that |where |which |who |in which |at which )?"
+    r"((?-i:I\b|we\b|[A-Z][a-z]+)) ((?!is\b|was\b|'s|now\b)(?:(?<=I )|(?<=we )|(?=[a-z]+s\b)).+)$",
+    re.I,
 )
 _NOW = re.compile(
-    r"(?:[\s,]+(?:these days|at the moment|right now|currently|now|nowadays|at present|today|again|please|as of now|presently))+$",
+    r"(?:[\s,]+(?:these days|at the moment|right now|currently|now|nowadays|at present|today|again|please|"
+    r"as of now|presently))+$",
     re.IGNORECASE,
 )
 _PAST = re.compile(
-    r"\b(?:before|previously|used to|former|formerly|old|previous|ex|originally|earlier|prior|in the past|back then|was|were"
+    r"\b(?:before|previously|used to|former|formerly|old|previous|ex|originally|earlier|prior|in the past|"
+    r"back then|was|were"
     r"|had|last|no longer)\b",
     re.IGNORECASE,
 )
-_PRESENT = re.compile(r"\bhow old\b|\bold am\b|\blast name\b|\b(?:was|were) \w+ born\b|\byears old\b|\bbefore (?:noon|work)\b", re.IGNORECASE)
+_PRESENT = re.compile(
+    r"\bhow old\b|\bold am\b|\blast name\b|\b(?:was|were) \w+ born\b|\byears old\b|\bbefore (?:noon|"
+    r"work)\b",
+    re.IGNORECASE,
+)
 _FIXED = (
-    (re.compile(r"\bcalls? me\b|\bI be (?:called|addressed)\b|\baddress me\b", re.IGNORECASE), ("nickname", "name")),
+    (
+        re.compile(r"\bcalls? me\b|\bI be (?:called|addressed)\b|\baddress me\b", re.IGNORECASE),
+        ("nickname", "name"),
+    ),
     (re.compile(r"^who am I$", re.IGNORECASE), ("name",)),
     (re.compile(r"\b(?:eat|diet|cook for me|avoid eating)\b", re.IGNORECASE), ("diet", "avoids", "allergy")),
-    (re.compile(r"\b(?:who|what company|which company|whoever) (?:employs|pays) me\b", re.IGNORECASE), ("employer",)),
+    (
+        re.compile(r"\b(?:who|what company|which company|whoever) (?:employs|pays) me\b", re.IGNORECASE),
+        ("employer",),
+    ),
     (re.compile(r"\bwho (?:manages|supervises|leads) me\b", re.IGNORECASE), ("manager",)),
-    (re.compile(r"\b(?:do|should|can|may) you (?:reach|contact|text|phone|ring) me\b", re.IGNORECASE), ("phone", "email")),
+    (
+        re.compile(r"\b(?:do|should|can|may) you (?:reach|contact|text|phone|ring) me\b", re.IGNORECASE),
+        ("phone", "email"),
+    ),
     (re.compile(r"\b(?:e-?mail|write to) me\b", re.IGNORECASE), ("email",)),
     (re.compile(r"\b(?:allerg|intoleran)", re.IGNORECASE), ("allergy",)),
 )
 _WH = frozenset(["what", "which", "who", "whom", "whose", "where", "when", "how"])
 _BE = frozenset(["is", "are", "am", "was", "were", "be", "been"])
-_DO = frozenset(["do", "does", "did", "have", "has", "had", "can", "should", "will", "would", "could", "cannot"])
-_RELATED = {
-    "home": ("address", "place"), "address": ("home",), "name": ("nickname",), "nickname": ("name",), "job": ("employer",),
-    "spouse": ("partner",), "partner": ("spouse",), "roommate": ("spouse", "partner"), "phone": ("phone model", "email"),
-    "favorite team": ("team",), "team": ("favorite team",), "nationality": ("hometown",), "hometown": ("birthplace", "home"),
-    "birthplace": ("hometown",), "diet": ("avoids", "allergy"), "pet": ("dog", "cat"), "kid": ("son", "daughter"),
-    "allergy": ("avoids",), "own": ("car",), "learning": ("language", "instrument"), "native language": ("language",),
-    "avoids": ("allergy", "diet", "dislikes"), "platform": ("provider",), "manager": ("boss",), "employer": ("job",),
-    "location": ("home",), "city": ("home",), "country": ("home",), "birthday": ("age",), "school": ("major",),
-}  # fmt: skip
+_DO = frozenset(
+    ["do", "does", "did", "have", "has", "had", "can", "should", "will", "would", "could", "cannot"]
+)
+_RELATED = dict(
+    entries(
+        """
+home: address, place
+address: home
+name: nickname
+nickname: name
+job: employer
+spouse: partner
+partner: spouse
+roommate: spouse, partner
+phone: phone model, email
+favorite team: team
+team: favorite team
+nationality: hometown
+hometown: birthplace, home
+birthplace: hometown
+diet: avoids, allergy
+pet: dog, cat
+kid: son, daughter
+allergy: avoids
+own: car
+learning: language, instrument
+native language: language
+avoids: allergy, diet, dislikes
+platform: provider
+manager: boss
+employer: job
+location: home
+city: home
+country: home
+birthday: age
+school: major
+"""
+    )
+)
+"""Slots in which the answer may stand too."""
 
 
-_PLACES = frozenset(["home", "country", "room", "building", "place", "street", "floor", "drawer", "location", "shelf"])
+_PLACES = frozenset(
+    ["home", "country", "room", "building", "place", "street", "floor", "drawer", "location", "shelf"]
+)
 
 
 def asked(question: str, speaker: str = "") -> tuple[Asked, ...]:
@@ -149,7 +206,11 @@ def _phrase(clause: Clause, at: int, me: str) -> Named | None:
 def _of_wh(clause: Clause, at: int, me: str) -> Iterator[tuple[str, str]]:
     wh = {"whom": "who", "which": "what", "whose": "what"}.get(clause.lower(at), clause.lower(at))
     verb = at + 1
-    while verb < len(clause.tokens) and clause.lower(verb) not in _BE | _DO and clause.tokens[verb].text not in MARKS:
+    while (
+        verb < len(clause.tokens)
+        and clause.lower(verb) not in _BE | _DO
+        and clause.tokens[verb].text not in MARKS
+    ):
         verb += 1
     subject = named_at(clause, at + 1, me)
     if subject is not None and subject[1] <= len(clause.tokens) and clause.lower(at + 1) not in _BE | _DO:
@@ -174,7 +235,11 @@ def _bare_noun(clause: Clause, at: int, me: str) -> tuple[Named, int] | None:
     if at >= len(clause.tokens):
         return None
     who = named(f"the {clause.after(at)}", me)
-    return (who, len(clause.tokens)) if who is not None and who.parts and clause.lower(at) not in ADVERBS else None
+    return (
+        (who, len(clause.tokens))
+        if who is not None and who.parts and clause.lower(at) not in ADVERBS
+        else None
+    )
 
 
 def _embedded(clause: Clause, wh: str, who: Named, end: int) -> Iterator[tuple[str, str]]:
@@ -200,7 +265,7 @@ def _by_wh(wh: str, who: Named) -> Iterator[tuple[str, str]]:
 
 
 def _asked_of(clause: Clause, wh: str, who: Named, end: int, be: str) -> Iterator[tuple[str, str]]:
-    """The slot by the question word and the verb after the subject; by the subject alone where there is none."""
+    """The slot by the question word and the verb; by the subject alone where there is no verb."""
     while clause.lower(end) in ADVERBS or clause.lower(end) in ("used", "to"):
         end += 1
     lemmas = clause.lemmas[end:]
@@ -258,9 +323,16 @@ def _of_noun(clause: Clause, wh: str, noun: str, who: Named, end: int) -> Iterat
     if lemmas and lemmas[0] == "wear" and "size" in words:
         yield subject, "shoe size"
     for at in range(end, len(clause.tokens) - 1):
-        other = named_at(clause, at + 1, who.root) if clause.lower(at) in ("for", "on", "of", "have", "get") else None
+        other = (
+            named_at(clause, at + 1, who.root)
+            if clause.lower(at) in ("for", "on", "of", "have", "get")
+            else None
+        )
         if other is not None and other[0].parts:
-            yield other[0].place[0], f"{other[0].place[1]} {'time' if slot in ('time', 'hour', 'day') else slot}"
+            yield (
+                other[0].place[0],
+                f"{other[0].place[1]} {'time' if slot in ('time', 'hour', 'day') else slot}",
+            )
     if slot == "number" and who.being:
         yield subject, "phone"
     known = verb_slot(wh, lemmas, who.being)
@@ -307,7 +379,11 @@ def _of_yes_or_no(clause: Clause, at: int, me: str) -> Iterator[tuple[str, str]]
     if not rest:
         return
     name = clause.between(at + 1, end)
-    aux = "" if verb in ("do", "does", "did", "can", "would", "should", "will", "could", "cannot") else f"{verb} "
+    aux = (
+        ""
+        if verb in ("do", "does", "did", "can", "would", "should", "will", "could", "cannot")
+        else f"{verb} "
+    )
     turned = clause_of(f"{name} {aux}{rest}".replace(" any ", " a "))
     if LEMMAS.get(rest.split()[0].lower()) == "have" and len(rest.split()) > 1:
         yield who.subject, slot_name(re.sub(r"^\w+\s+(?:any|a|an)?\s*", "", rest))

@@ -1,50 +1,99 @@
-"""What a subject, a verb and an object say of a slot. Knows no sentence border and no mood of a whole sentence."""
+"""What a subject, a verb and an object say of a slot. Knows no sentence border and no sentence's mood."""
 
 import re
 from dataclasses import dataclass, replace
 
-from actors.memory.clauses import ADVERBS, Clause, Tense, is_past, tense_at
+from actors.memory.clauses import ADVERBS, DEGREES, Clause, Tense, is_past, tense_at
 from actors.memory.frames import OF_BEINGS, OF_THINGS, SKIPPED, Frame, Frames, matching
-from actors.memory.predicates import is_diet, is_job, is_mood, is_name, is_vague, predicate
+from actors.memory.predicates import is_color, is_diet, is_job, is_mood, is_name, is_vague, predicate
 from actors.memory.slots import EVENTS, PETS, is_being, is_known, is_time, slot_name
 from actors.memory.subjects import Named
 from actors.memory.values import corrected, is_placed, is_timed, listed, value_of
 
-_TASTES = frozenset(["likes", "dislikes", "learning"])
+_TASTES = frozenset(["likes", "dislikes", "learning", "instrument", "language"])
+_INSTRUMENT = re.compile(
+    r"\b(?:piano|guitar|violin|viola|cello|bass|drums?|flute|clarinet|trumpet|saxophone|sax|trombone|tuba|"
+    r"harp|ukulele|banjo|mandolin|oboe|bassoon|"
+    r"organ|keyboards?|accordion|harmonica|recorder|horn|sitar|lute|bagpipes|percussion|synth|fiddle|"
+    r"double bass|marimba|xylophone|kalimba)\b",
+    re.IGNORECASE,
+)
 _LISTED = frozenset(["address", "home"])
 _NOT_OBJECTS = re.compile(
-    r"^(?:to|with|by|from|into|up|down|out|off|around|it|that|this|those|these|them|him|you|me|us|how|what|when|where|"
-    r"why|who|if|as|for a|at home|there|here|is|was|are|were|so|too|very|really|my|our|your|his|her|their|the idea|being|and|but|all|some|"
+    r"^(?:to|with|by|from|into|up|down|out|off|around|it|that|this|those|these|them|him|you|me|us|how|"
+    r"what|when|where|"
+    r"why|who|if|as|for a|at home|there|here|is|was|are|were|so|too|very|really|my|our|your|his|her|their|"
+    r"the idea|being|and|but|all|some|"
     r"myself|working|more|less|about|over|nothing|everything|anything)\b",
     re.IGNORECASE,
 )
 _NOWHERE = re.compile(r"^(?:my|the|a|an|our|this|that|it|work|school|something|new)\b", re.IGNORECASE)
 _DWELLING = re.compile(
-    r"\b(?:house|flat|apartment|studio|condo|cottage|loft|city|town|village|countryside|suburbs?|street|avenue|road|"
+    r"\b(?:house|flat|apartment|studio|condo|cottage|loft|city|town|village|countryside|suburbs?|street|"
+    r"avenue|road|"
     r"coast|downtown|dorm|neighbou?rhood|district|farm|island)\b",
     re.IGNORECASE,
 )
 _COMPANY = re.compile(
-    r"\b(?:company|startup|start-up|bank|hospital|school|university|agency|firm|studio|clinic|lab|restaurant|shop|store|"
+    r"\b(?:company|startup|start-up|bank|hospital|school|university|agency|firm|studio|clinic|lab|"
+    r"restaurant|shop|store|"
     r"government|office|myself|nonprofit|ngo|charity|library|museum|bakery|factory|cafe|café)\b",
     re.IGNORECASE,
 )
 _EMPLOYER = re.compile(r"^(.+?),?\s+(?:at|for|with)\s+(?:a company called\s+)?(.+)$", re.IGNORECASE)
 _AS = re.compile(r"^(.+?),?\s+as\s+(?:an?\s+|the\s+|their\s+)?(.+)$", re.IGNORECASE)
 _FOR_NEXT = re.compile(
-    r"^(.+?) (?:for|to (?:join|work (?:at|for))) (?:a (?:new |better )?(?:job|position|role|post) (?:at|with) )?((?-i:[A-Z]).*)$",
+    r"^(.+?) (?:for|to (?:join|work (?:at|for))) (?:a (?:new |better )?(?:job|position|role|post) (?:at|"
+    r"with) )?((?-i:[A-Z]).*)$",
     re.IGNORECASE,
 )
 _STUDIED = re.compile(r"^(.+?)\s+at\s+(.+)$", re.IGNORECASE)
 _BUT = re.compile(
-    r"^(.+?),? but (?:rather |now |actually |instead )?(?!(?:not|that|it|this|I|we|never|only|still|now)\b)(.+)$", re.IGNORECASE
+    r"^(.+?),? but (?:rather |now |actually |instead )?"
+    r"(?!(?:not|that|it|this|I|we|never|only|still|now)\b)(.+)$",
+    re.IGNORECASE,
 )
 _OVER = re.compile(
-    r"^(?:cancell?ed|called off|off(?: the table)?|gone|over|discontinued|closed(?: down)?|dead|sold|removed|void|"
-    r"shut down|no more|finished|not happening|invalid|out of date|outdated|obsolete|deleted|history|broken off|"
+    r"^(?:cancell?ed|called off|off(?: the table)?|gone|over|discontinued|closed(?: down)?|dead|sold|"
+    r"removed|void|"
+    r"shut down|no more|finished|not happening|invalid|out of date|outdated|obsolete|deleted|history|"
+    r"broken off|"
     r"out of business|retired|not valid|not going to happen|scrapped|wrong|incorrect|(?:not )?true)\b",
     re.IGNORECASE,
 )
+
+
+_DIGIT = re.compile(r"\d")
+_HOUR = re.compile(r"\d|noon|midnight|dawn|sunrise")
+_CHECKS = {
+    "medication": re.compile(r"\d|\bpills?\b|\binsulin\b|\btablets?\b|\w(?:in|ol|ide|ine|am|one)$"),
+    "instrument": _INSTRUMENT,
+    "birthday": re.compile(r"\d|(?:uary|ch|ril|May|June|July|ust|ber)\b"),
+    "wake-up time": _HOUR,
+    "bedtime": _HOUR,
+} | dict.fromkeys(("salary", "weight", "port", "shoe size"), _DIGIT)
+"""What a value of a slot holds at least."""
+_NAMED_SLOTS = frozenset(
+    [
+        *[
+            "home",
+            "school",
+            "name",
+            "nickname",
+            "spouse",
+            "partner",
+            "hometown",
+            "team",
+            "birthplace",
+            "book",
+            "show",
+            "language",
+            "bank",
+        ],
+        "favorite team",
+    ]
+)
+"""Slots whose values are names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +108,43 @@ class Claim:
 
 
 def framed(clause: Clause, at: int, who: Named) -> tuple[list[Claim], int] | None:
-    """What the verb after a subject says, from the first token after the subject; and where its value ends."""
+    """What the verb after a subject says, from the token after the subject; and where its value ends."""
     tense = tense_at(clause, at)
     begun = clause.lemmas[tense.end] if tense.end < len(clause.tokens) else ""
+    turned = _turned(clause, tense, begun, who)
+    if turned is not None:
+        return turned
     end = tense.end
-    if begun in ("stop", "quit") and clause.lower(end + 1).endswith("ing"):
-        tense, end = replace(tense, ceased=True), end + 1
-    elif begun in ("start", "begin") and clause.lower(end + 1).endswith("ing"):
+    if begun in ("stop", "quit", "start", "begin") and clause.lower(end + 1).endswith("ing"):
+        tense = replace(tense, ceased=tense.ceased or begun in ("stop", "quit"))
         end += 1
-    if clause.lemmas[end : end + 2] == ("give", "up") and clause.lower(end + 2) == "being":
-        begun, end = "stop", end + 1
-    if begun in ("stop", "quit") and "being" in (clause.lower(end), clause.lower(end + 1)):
-        start = end + 1 if clause.lower(end) == "being" else end + 2
-        value, reach = value_of(clause.after(start))
-        return said_of(who, value, gone=True), clause.at_offset(clause.tokens[start - 1].end + reach)
-    if begun in ("become", "turn") and not tense.negated and not tense.unreal:
-        value, reach = value_of(clause.after(end + 1))
-        claims = said_of(who, value, gone=tense.past)
-        if claims:
-            return claims, clause.at_offset(clause.tokens[end + 1].start + reach)
     while clause.lower(end) in SKIPPED:
         end += 1
-    tables = (OF_BEINGS, OF_THINGS) if who.being and not who.parts else (OF_BEINGS,) if who.being else (OF_THINGS,)
-    for table in tables:
+    tables = (OF_BEINGS,) if who.being else (OF_THINGS,)
+    for table in (*tables, OF_THINGS) if not who.parts else tables:
         found = _from_to(clause, end, table) or matching(clause.lemmas, end, table)
         if found is not None and (not found[0].passive or tense.copular or table is OF_THINGS):
             claims = _of_frame(clause, tense, end, who, *found)
             if claims is not None:
                 return claims
-    return _copula(clause, tense, who) if tense.copular else None
+    return _copula(clause, at, tense, who) if tense.copular else None
+
+
+def _turned(clause: Clause, tense: Tense, begun: str, who: Named) -> tuple[list[Claim], int] | None:
+    """What `became a nurse`, `stopped being a nurse` and `gave up being a nurse` say."""
+    gives_up = clause.lemmas[tense.end : tense.end + 2] == ("give", "up")
+    start = tense.end + (2 if gives_up else 1)
+    if begun in ("stop", "quit") or gives_up:
+        if clause.lower(start) != "being" and clause.lower(tense.end) != "being":
+            return None
+        start, gone = start + (clause.lower(start) == "being"), True
+    elif begun in ("become", "turn") and not tense.negated and not tense.unreal:
+        gone = tense.past
+    else:
+        return None
+    value, reach = value_of(clause.after(start))
+    claims = said_of(who, value, gone)
+    return (claims, clause.at_offset(clause.tokens[start - 1].end + reach)) if claims else None
 
 
 def _from_to(clause: Clause, verb: int, table: Frames) -> tuple[Frame, int] | None:
@@ -109,7 +166,8 @@ def _of_frame(
     holds = _holds(frame, tense, clause, verb)
     value, denied = corrected(value)
     claims: list[Claim] = []
-    if holds is None or tense.unreal:
+    able = frame.slot in ("language", "instrument") and clause.lower(verb - 1) in ("can", "also")
+    if holds is None or (tense.unreal and not able):
         return None
     if frame.kind == "end":
         value, claims = _left(who, value, frame)
@@ -120,9 +178,11 @@ def _of_frame(
     if frame.kind == "end" and frame.words == ("leave",):
         if not value or not fits("home", value, clause.text):
             return None if value else ([Claim(who.subject, "employer", "", False)], end)
-        claims.append(Claim(who.subject, "employer" if frame.slot == "home" else "home", claims[0].value, False))
+        claims.append(
+            Claim(who.subject, "employer" if frame.slot == "home" else "home", claims[0].value, False)
+        )
     if denied and holds:
-        claims.insert(0, _placed_claim(who, replace_value(claims[0], denied), frame, False))
+        claims.insert(0, replace(claims[0], value=denied, holds=False))
     return claims, end
 
 
@@ -147,11 +207,6 @@ def _object(clause: Clause, start: int) -> str:
     return clause.after(start)
 
 
-def replace_value(claim: Claim, value: str) -> tuple[str, str]:
-    """The slot of a claim with another value."""
-    return claim.slot, value
-
-
 def _placed_claim(who: Named, found: tuple[str, str], frame: Frame, holds: bool) -> Claim:
     slot, value = found
     if who.being and who.parts and (slot == "name" or (frame.words[0] == "answer" and who.parts[-1] in PETS)):
@@ -162,7 +217,9 @@ def _placed_claim(who: Named, found: tuple[str, str], frame: Frame, holds: bool)
     thing = who.thing
     if slot == "time" and not is_timed(value):
         slot = "place"
-    return Claim(who.subject, slot_name(f"{thing} {slot}") if slot != "name" else f"{thing} name", value, holds)
+    return Claim(
+        who.subject, slot_name(f"{thing} {slot}") if slot != "name" else f"{thing} name", value, holds
+    )
 
 
 def _split(frame: Frame, value: str) -> list[tuple[str, str]]:
@@ -183,6 +240,8 @@ def _holds(frame: Frame, tense: Tense, clause: Clause, verb: int) -> bool | None
     """Whether a frame's value holds by its tense; None: nothing follows from it."""
     past = is_past(clause.tokens[verb]) if verb < len(clause.tokens) else False
     finished = past or tense.perfect or tense.past
+    if frame.slot in _TASTES and finished and not (tense.ceased or tense.negated or tense.perfect):
+        return None
     if frame.kind == "event":
         return not tense.negated
     if frame.kind == "end":
@@ -197,41 +256,37 @@ def _holds(frame: Frame, tense: Tense, clause: Clause, verb: int) -> bool | None
 
 def fits(slot: str, value: str, text: str) -> bool:
     """Whether a value can be one of a slot whose verb is used of other things too."""
-    if slot in _TASTES and value and not _NOT_OBJECTS.match(value):
-        return value.endswith("ing") or " " in value or not is_mood(value)
+    if slot in ("likes", "dislikes", "learning") and value and not _NOT_OBJECTS.match(value):
+        return (
+            len(value.split()) < 7
+            and not value.startswith("lot")
+            and (value.endswith("ing") or " " in value or not is_mood(value))
+        )
     if not value or _NOT_OBJECTS.match(value) or is_mood(value):
         return slot == "home" and _DWELLING.search(value) is not None
     named = value[0].isupper() or value[0].isdigit() or text.islower()
-    checks = {
-        "home": (named or _DWELLING.search(value) is not None) and not is_timed(value),
-        "employer": named or _COMPANY.search(value) is not None,
-        "school": named or "university" in value.lower(),
-        "job": not _NOWHERE.match(value) or value.lower().startswith(("the ", "a ", "an ")),
-        "diet": is_diet(value),
-        "birthday": is_timed(value) or any(sign.isdigit() for sign in value),
-        "medication": re.search(r"\d|\bpills?\b|\binsulin\b|\btablets?\b|\w(?:in|ol|ide|ine|am|one)$", value) is not None,
-        "salary": any(sign.isdigit() for sign in value),
-        "weight": any(sign.isdigit() for sign in value),
-        "wake-up time": is_timed(value) or any(sign.isdigit() for sign in value),
-        "bedtime": is_timed(value) or any(sign.isdigit() for sign in value),
-        "port": any(sign.isdigit() for sign in value),
-        "name": named,
-        "spouse": named,
-        "partner": named,
-        "hometown": named or _DWELLING.search(value) is not None,
-        "birthplace": named,
-        "car": not is_timed(value),
-        "team": named,
-        "commute": True,
-    }
-    return checks.get(slot, True)
+    check = _CHECKS.get(slot)
+    if check is not None:
+        return check.search(value) is not None
+    if slot in _NAMED_SLOTS:
+        dwelling = slot in ("home", "hometown") and _DWELLING.search(value) is not None
+        return (named and not (slot == "home" and is_timed(value))) or dwelling
+    if slot == "employer":
+        return named or _COMPANY.search(value) is not None
+    if slot == "job":
+        return not _NOWHERE.match(value) or value.lower().startswith(("the ", "a ", "an "))
+    return is_diet(value) if slot == "diet" else slot != "car" or not is_timed(value)
 
 
-def _copula(clause: Clause, tense: Tense, who: Named) -> tuple[list[Claim], int] | None:
+def _copula(clause: Clause, at: int, tense: Tense, who: Named) -> tuple[list[Claim], int] | None:
     if tense.end >= len(clause.tokens) or (tense.unreal and (not who.parts or "would" in clause.text)):
         return None
     event = not who.being
-    value, reach = value_of(clause.after(tense.end), time=event, listed=who.several or who.place[1] in _LISTED)
+    if who.parts and any(clause.lower(place) in DEGREES for place in range(at, tense.end)):
+        return None
+    value, reach = value_of(
+        clause.after(tense.end), time=event, listed=who.several or who.place[1] in _LISTED
+    )
     end = clause.at_offset(clause.tokens[tense.end].start + reach)
     untrue = tense.ceased or tense.negated
     if who.parts and not untrue and _OVER.match(value):
@@ -257,22 +312,35 @@ def said_of(who: Named, value: str, gone: bool = False) -> list[Claim]:
     subject, slot = who.place
     if is_being(slot) and not is_name(value):
         return _trait(who, value, gone, denied)
-    if is_vague(slot) or (is_mood(value) and not slot.startswith("favorite ")) or (who.vague and not _telling(slot, value)):
+    if (
+        is_vague(slot)
+        or (is_mood(value) and not (slot.startswith("favorite ") and value.endswith("ing")))
+        or (who.vague and not _telling(slot, value))
+    ):
         return []
     slot = _by_value(slot, value)
     gone = gone or who.former
     single = not who.several or slot.startswith("favorite ")
-    claims = [Claim(subject, slot, one, not gone, single) for one in (listed(value) if not single else [value])]
+    claims = [
+        Claim(subject, slot, one, not gone, single) for one in (listed(value) if not single else [value])
+    ]
     return [Claim(subject, slot, denied, False, single)] * bool(denied) + claims
 
 
 def _telling(slot: str, value: str) -> bool:
-    """Whether `the X is value` tells a fact: X is a kind of attribute, or the value a name, a number, a time."""
-    return is_known(slot) or value[0].isupper() or any(sign.isdigit() for sign in value) or is_timed(value)
+    """Whether `the X is value` tells a fact: X is an attribute, or the value a name, a number, a time."""
+    return is_known(slot) or telling(value)
+
+
+def telling(value: str) -> bool:
+    """Whether a value is a name, a number or a time."""
+    return value[0].isupper() or any(sign.isdigit() for sign in value) or is_timed(value)
 
 
 def _by_value(slot: str, value: str) -> str:
-    """A meeting that is `on Friday` has a time, one that is `in room 4` a place."""
+    """A meeting that is `on Friday` has a time, one that is `in room 4` a place, a red car a color."""
+    if is_color(value) and not slot.endswith("color") and not slot.startswith("favorite "):
+        return f"{slot} color"
     if is_time(slot) or (is_known(slot) and slot.split(" ")[-1] not in EVENTS):
         if slot == "phone" and not re.search(r"\d{3}", value):
             return "phone model"

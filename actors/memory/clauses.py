@@ -1,4 +1,4 @@
-"""A sentence as tokens: contractions written out, words lower-cased, verbs reduced. Knows no slot and no fact."""
+"""A sentence as tokens: contractions written out, verbs reduced to their base. Knows no slot and no fact."""
 
 import re
 from collections.abc import Iterator
@@ -20,10 +20,17 @@ _SHORT = (
     (r"\b(I|he|she|they|we)'d\b", r"\1 would"),
     (r"\b(it|he|she|that|what|who|where|when|how|there|here|which|this|why)'s\b", r"\1 is"),
     (r"\b(what|who|where|when|how)s\b", r"\1 is"),
-    (r"'s(?=\s(?:a|an|the|now|not|in|on|at|been|moved|called|named|my|no|still|just|always|actually|also)\b)", " is"),
+    (
+        r"'s(?=\s(?:a|an|the|now|not|in|on|at|been|moved|called|named|my|no|still|just|always|actually|also)\b)",
+        " is",
+    ),
     (r"(?<=\b[Nn]ame)'s(?=\s)|(?<=\b(?:lour|olor))'s(?=\s)", " is"),
     (r"\b(name|number|email|birthday|address|color|colour)'s(?=\s[\w+@-]+\W*$)", r"\1 is"),
-    (r"\b(?:happens?|turned out|has got|got) to be\b|\bended up being\b|\bwould (?:have to )?be(?= \w+\W*$)", "is"),
+    (
+        r"\b(?:happens?|turned out|has got|got) to be\b|\bended up being\b"
+        r"|\bwould (?:have to )?be(?= \w+\W*$)",
+        "is",
+    ),
     (r"\b(?:remains|continues to be|stays)\b", "is"),
     (r"\bgonna\b", "going to"),
     (r"\bwanna\b", "want to"),
@@ -32,26 +39,143 @@ _SHORT = (
 )
 _EXPANSIONS = tuple((re.compile(pattern, re.IGNORECASE), new) for pattern, new in _SHORT)
 _TOKEN = re.compile(
-    r"https?://\S+|\d{1,2}[:.h]\d{2}(?:\s?[ap]m)?\b|[^\s,;:()\[\]\"“”—–!?…]+(?:[:,](?=\d)[^\s,;:()\[\]\"“”—–!?…]+)*"
+    r"https?://\S+|\d{1,2}[:.h]\d{2}(?:\s?[ap]m)?\b|[^\s,;:()\[\]\"“”—–!?…]+(?:[:,](?=\d)[^\s,;:()"
+    r"\[\]\"“”—–!?…]+)*"
     r"|[,;:()\[\]\"“”—–!?…]"
 )
-MARKS = frozenset(",;:()[]\"“”—–!?…-")
+MARKS = frozenset(',;:()[]"“”—–!?…-')
 AUXILIARIES = frozenset(
-    """am is are was were be been being have has had do does did will would shall should can could may might must
-    used going cannot
-    """.split()
+    [
+        "am",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "have",
+        "has",
+        "had",
+        "do",
+        "does",
+        "did",
+        "will",
+        "would",
+        "shall",
+        "should",
+        "can",
+        "could",
+        "may",
+        "might",
+        "must",
+        "used",
+        "going",
+        "cannot",
+    ]
 )
 ADVERBS = frozenset(
-    """now currently just recently also still really finally actually officially presently already always usually
-    mostly mainly basically only even both all since lately normally generally typically primarily simply
-    permanently formerly previously once not no longer so then absolutely definitely totally personally honestly
-    proudly very deeply severely highly mildly never ever again newly gladly happily temporarily hereby
-    nowadays today yesterday sadly luckily unfortunately fortunately apparently originally legally technically
-    slightly extremely quite pretty completely strictly both instead too however soon
-    """.split()
+    [
+        "now",
+        "currently",
+        "just",
+        "recently",
+        "also",
+        "still",
+        "really",
+        "finally",
+        "actually",
+        "officially",
+        "presently",
+        "already",
+        "always",
+        "usually",
+        "mostly",
+        "mainly",
+        "basically",
+        "only",
+        "even",
+        "both",
+        "all",
+        "since",
+        "lately",
+        "normally",
+        "generally",
+        "typically",
+        "primarily",
+        "simply",
+        "permanently",
+        "formerly",
+        "previously",
+        "once",
+        "not",
+        "no",
+        "longer",
+        "so",
+        "then",
+        "absolutely",
+        "definitely",
+        "totally",
+        "personally",
+        "honestly",
+        "proudly",
+        "very",
+        "deeply",
+        "severely",
+        "highly",
+        "mildly",
+        "never",
+        "ever",
+        "again",
+        "newly",
+        "gladly",
+        "happily",
+        "temporarily",
+        "hereby",
+        "nowadays",
+        "today",
+        "yesterday",
+        "sadly",
+        "luckily",
+        "unfortunately",
+        "fortunately",
+        "apparently",
+        "originally",
+        "legally",
+        "technically",
+        "slightly",
+        "extremely",
+        "quite",
+        "pretty",
+        "completely",
+        "strictly",
+        "both",
+        "instead",
+        "too",
+        "however",
+        "soon",
+    ]
 ) - {"originally", "too"}
+DEGREES = frozenset(
+    [
+        "so",
+        "very",
+        "quite",
+        "pretty",
+        "extremely",
+        "slightly",
+        "completely",
+        "such",
+        "too",
+        "absolutely",
+        "totally",
+    ]
+)
+"""Adverbs before an opinion."""
 _PASTS = frozenset(
-    form for form, verb in LEMMAS.items() if form != verb and not form.endswith(("s", "ing")) and form != "born"
+    form
+    for form, verb in LEMMAS.items()
+    if form != verb and not form.endswith(("s", "ing")) and form != "born"
 )
 
 
@@ -111,7 +235,11 @@ def clause_of(sentence: str) -> Clause:
 def _tokens(text: str) -> Iterator[Token]:
     for match in _TOKEN.finditer(text):
         word = match.group()
-        if len(word) > 1 and word.endswith((".", "'")) and not re.fullmatch(r"(?:\w\.)+|[A-Z]\.|Dr\.|St\.|Mr\.|Ms\.", word):
+        if (
+            len(word) > 1
+            and word.endswith((".", "'"))
+            and not re.fullmatch(r"(?:\w\.)+|[A-Z]\.|Dr\.|St\.|Mr\.|Ms\.", word)
+        ):
             word = word.rstrip(".'")
         if word.strip("*_~`"):
             lower = word.lower()
@@ -143,13 +271,25 @@ def tense_at(clause: Clause, at: int) -> Tense:
         word = clause.lower(end)
         if word == "to" and words and words[-1] in ("used", "going"):
             words.append(word)
-        elif word == "have" and clause.lower(end - 1) in ("do", "not", "did") and "to" != clause.lower(end + 1):
+        elif (
+            (
+                word == "have"
+                and clause.lower(end - 1) in ("do", "not", "did")
+                and clause.lower(end + 1) != "to"
+            )
+            or (word in ("have", "has", "had") and not _perfect(clause, end))
+            or (
+                word in ("do", "did")
+                and clause.lower(end + 1) not in ("not", *ADVERBS)
+                and clause.lower(end + 1) not in LEMMAS
+            )
+        ):
             break
-        elif word in ("have", "has", "had") and not _perfect(clause, end):
-            break
-        elif word in ("do", "did") and clause.lower(end + 1) not in ("not", *ADVERBS) and clause.lower(end + 1) not in LEMMAS:
-            break
-        elif word in ("get", "gets", "got") and clause.lower(end + 1).endswith("ed") and not matching(clause.lemmas, end, OF_BEINGS):
+        elif (
+            word in ("get", "gets", "got")
+            and clause.lower(end + 1).endswith("ed")
+            and not matching(clause.lemmas, end, OF_BEINGS)
+        ):
             words.append("is")
         elif word in AUXILIARIES or word in ADVERBS:
             words.append(word)
@@ -165,7 +305,12 @@ def _perfect(clause: Clause, at: int) -> bool:
     while clause.lower(place) in ADVERBS:
         place += 1
     following = clause.lower(place)
-    return following == "been" or following in _PASTS or following.endswith("ed") or following in ("become", "quit", "set")
+    return (
+        following == "been"
+        or following in _PASTS
+        or following.endswith("ed")
+        or following in ("become", "quit", "set")
+    )
 
 
 def _summed(words: list[str], end: int, anymore: bool) -> Tense:
@@ -177,7 +322,8 @@ def _summed(words: list[str], end: int, anymore: bool) -> Tense:
         end=end,
         copular=bool(told) and told[-1] in ("am", "is", "are", "was", "were", "be", "been", "being"),
         negated=negated,
-        past=used or any(word in words for word in ("was", "were", "had", "did", "formerly", "previously", "once")),
+        past=used
+        or any(word in words for word in ("was", "were", "had", "did", "formerly", "previously", "once")),
         perfect=bool(told) and told[0] in ("have", "has"),
         unreal=any(word in _UNREAL for word in told),
         ceased=longer or used or (negated and anymore),

@@ -1,15 +1,16 @@
-"""Sentence patterns that say more than a subject and its verb: changes, choices, corrections, lists of one."""
+"""What the sentences that fit a pattern say: changes, choices, corrections, preferences. Knows no mood."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from actors.memory.claims import Claim, changed, over, said_of
+from actors.memory import patterns
+from actors.memory.claims import Claim, changed, over, said_of, telling
 from actors.memory.frames import lemma, verb_slot
 from actors.memory.predicates import is_car, is_name
 from actors.memory.slots import is_being, is_known, singular, slot_name
 from actors.memory.subjects import Named, named
-from actors.memory.values import corrected, is_timed, listed, value_of
+from actors.memory.values import corrected, is_placed, is_timed, listed, value_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,115 +21,19 @@ class Context:
     last: str = ""
     place: tuple[str, str] = ("", "")
     topic: str = ""
+    over: bool = False
+    """The slot spoken of last was said to hold something no more."""
 
 
 Made = list[Claim] | None
-_WHO = r"(?P<who>(?!(?:Please|Let|Yes|No|So|Also|Turns|Just|Now|And|But|Well|Ok|Okay|Actually)\b)(?:I|we|they|he|she|(?-i:[A-Z])[\w-]+(?: (?-i:[A-Z])[\w-]+)?|my [\w-]+)\s+)"
-_DONE = (
-    r"(?:(?:have|has|had|just|recently|now|finally|also|already|decided to|officially|am|are|is|been|ended up|got|did"
-    r"|had to|have to|needed to|managed to|was able to|today|yesterday|actually|currently|usually|always|mostly|normally|typically|personally|definitely|really|still"
-    r"|went and|thus|so|then|do|absolutely)\s+)*"
-)
-_NP = (
-    r"(?P<np>(?:(?:my|our|the|his|her|their|its)\s+|(?!(?:We|He|She|They|It|You|This|That|I|There|What|Please)\b)(?:(?-i:[A-Z])[\w-]*(?:'s|s')\s+|(?-i:[A-Z])[\w-]+\s+))"
-    r"(?:(?!(?:to|from|with|is|was|are|as|has|have|into|until|for|in|on|at)\b)[\w'’/-]+\s*?(?:\s|$)){0,6}?"
-    r"(?:(?:of|for) (?:my|our|the|his|her|their|(?-i:[A-Z]))[\w'’-]*(?:\s[\w'’-]+){0,2}?\s+)?)"
-)
-_CHANGING = (
-    r"(?:chang(?:e|ed|ing)|switch(?:ed)?|updat(?:e|ed)|mov(?:e|ed)|set|reset|replac(?:e|ed)|swap(?:ped)?|rotat(?:e|ed)"
-    r"|upgrad(?:e|ed)|downgrad(?:e|ed)|bump(?:ed)?|rais(?:e|ed)|lower(?:ed)?|reschedul(?:e|ed)|push(?:ed)?|postpon(?:e|ed)"
-    r"|shift(?:ed)?|renam(?:e|ed)|increas(?:e|ed)|reduc(?:e|ed)|cut|convert(?:ed)?|migrat(?:e|ed)|extend(?:ed)?|dropp?e?d?"
-    r"|traded in|trading in|delay(?:ed)?|brought|bring|rebook(?:ed)?|transferr?e?d?|relocat(?:e|ed)|edit(?:ed)?|correct(?:ed)?"
-    r"|revis(?:e|ed)|adjust(?:ed)?|went|gone|go|turned|rebrand(?:ed)?|chang(?:e|ed) over|switch(?:ed)? over|dyed|painted|repainted)"
-)
-_TO = r"(?:back to|forward to|up to|down to|over to|out to|to be|to|with|for|until|till|into|as|by)"
-_GONE = (
-    r"(?:sold|cancell?ed|deleted|returned|lost|got rid of|gave away|given up|gave up|broke up with|broken up with|split up with|dropped"
-    r"|ditched|shut down|closed|discontinued|removed|stopped using|stopped having|scrapped|quit|called off|retired"
-    r"|resigned from|left|threw away|threw out|donated|scrapped|stopped|ended|terminated|fired|divorced|totaled|crashed|sell|cancel|delete|return|give up|get rid of|drop|close)"
-)
-_POLITE = re.compile(r"^(?:please|kindly|just|you can|so)\s+", re.I)
-_CHANGED = re.compile(rf"^{_WHO}?{_DONE}{_CHANGING}\s+{_NP}(?:from\s+(?P<old>.+?)\s+)?{_TO}\s+(?P<new>.+)$", re.I)
-_BECAME = re.compile(
-    rf"^{_NP}(?:(?:has|have|had|was|were|is|are|got|been|just|now|recently|also|being|officially|will be|gets)\s+)*"
-    rf"{_CHANGING}\s+(?:from\s+(?P<old>.+?)\s+)?{_TO}\s+(?P<new>.+)$",
-    re.I,
-)
-_TURNED = re.compile(rf"^{_NP}(?:(?:has|have|just|now|recently|officially)\s+)*(?:became|become|turned into)\s+(?P<new>.+)$", re.I)
-_CHOSEN = re.compile(
-    rf"^(?:you (?:can|could|may|should) )?{_WHO}?{_DONE}(?:us(?:e|es|ed|ing)|put down|list|record|note(?: down)?|save|mark|register|enter|write down|store|remember|decided on|opted for|landed on|chosen|going with|gone with|(?:dropp?ed|ditched|swapped|abandoned|traded|replaced) .{1,40}? (?:in favou?r of|for|with)|pick(?:ed)?|chose|chosen|choose|made|select(?:ed)?|ha(?:ve|s)|want|consider|appointed"
-    r"|nam(?:e|ed)|nominated|count|keep|switch(?:ed)? (?:over )?(?:from .{1,40}? )?to|mov(?:e|ed) (?:over )?(?:from .{1,40}? )?to|went with|go with|settled on|picked|hired|adopted|set|put|treat|declare|crown)"
-    r"\s+(?P<new>(?!to\b).{1,60}?)\s+as\s+(?P<np>(?:my|our|the|a|an|(?-i:[A-Z])[\w-]+'s)\s+(?:new\s+)?[\w' -]{2,40})$",
-    re.I,
-)
-_FOR = re.compile(
-    rf"^{_WHO}{_DONE}(?:us(?:e|es|ing)|rel(?:y|ies) on|go(?:es)? with|went with|switched to|moved to|prefers?|have)\s+"
-    r"(?P<new>.{1,40}?)\s+(?:for|as (?:my|our|the))\s+(?P<topic>(?!.*\b(?:years?|months?|weeks?|days?|hours?|reasons?)\b)(?!(?:ages|months|now|me|a|over|about|almost|the (?:last|past))\b)(?:my |our |the |all my |all )?[a-z][\w' -]{2,30})$",
-    re.I,
-)
-_ONTO = re.compile(rf"^{_WHO}{_DONE}(?:switch(?:ed)?|chang(?:e|ed)|convert(?:ed)?|mov(?:e|ed)|went)\s+(?:over\s+|back\s+)?(?:from .+? )?to\s+(?:an?|the)\s+(?P<new>.+)$", re.I)
-_REVERSED = re.compile(
-    r"^(?P<new>(?!(?:my|our|the|this|that|it|he|she|they|there|here|what|which|who|I|we|you|one|these|those|his|her|their)\b)"
-    r"(?:(?!\b(?:is|are|was|were)\b)[^,;:]){1,60}?)\s+(?P<be>is|are|was|were|has become|became|have become|remains|will be|used to be|has been)\s+"
-    r"(?P<adv>(?:now|still|currently|officially|definitely|not|no longer|actually|really|always|probably|by far|hands down|just|also|once|"
-    r"absolutely|easily|undoubtedly|without a doubt|formerly|again)\s+)*"
-    r"(?P<np>(?:my|our|the|his|her|their|(?-i:[A-Z])[\w-]+'s)\s+[\w'’ -]{2,50})$",
-    re.I,
-)
-_PORT = re.compile(r"^(?:.*?\b)?(?P<np>(?:the|our|my)\s+(?:(?!port\b)[\w'-]+\s+){1,3}?)(?:(?!port\b)\w+\s+){0,4}?(?:on|to|at|uses|using|is|over|now)\s+(?:the\s+)?port\s+(?P<new>\d+)\b", re.I)
-_MAKE = re.compile(rf"^{_WHO}{_DONE}(?:own|owns|bought|buy|got|have|purchased|leased|lease|picked up|traded (?:in )?.{{2,40}}? for|swapped .{{2,40}}? for|replaced .{{2,40}}? with)\s+(?P<new>.+)$", re.I)
-_FOUND = re.compile(r"^(?:you|we|one)\s+(?:will|can|could)\s+(?:always\s+|now\s+)?find\s+(?P<np>(?:my|our|the|his|her)\s+[\w' -]+?)\s+(?:now\s+)?(?P<new>(?:in|on|under|at|behind|inside|beside|next to|near|above|below|by)\s+.+)$", re.I)
-_REPLACED = re.compile(r"^(?P<new>[^,;:]{1,50}?)\s+(?:has |have |had |just |recently )*(?:replac(?:ed|es)|took over from|taken over from|succeeded|succeeds|took the place of|supersedes|superseded|displaced)\s+(?P<old>.{1,50}?)\s+as\s+(?P<np>(?:my|our|the|his|her|(?-i:[A-Z])[\w-]+'s)\s+[\w'’ -]{2,40})$", re.I)
-_RELATIVE = re.compile(rf"^(?:the|my)\s+(?P<noun>[\w -]{{2,30}}?)\s+(?:that\s+|which\s+|where\s+|who\s+)?{_WHO}{_DONE}(?P<verb>[\w]+(?:\s+(?:in|at|for|to|with|on|by|up at|from))?)\s+(?:(?:now|currently|most|best|these days)\s+)*(?:is|are)\s+(?:(?:now|called|named|currently)\s+)*(?P<new>.+)$", re.I)
-_CLEFT = re.compile(rf"^(?P<new>(?!it\b|that\b|this\b|which\b|there\b|here\b).{{1,50}}?)\s+(?:is|are|was)\s+(?:(?:now|currently|still)\s+)*(?P<wh>where|what|who|when)\s+{_WHO}{_DONE}(?P<verb>[\w]+(?:\s+\w+)?)$", re.I)
-_HAVING = re.compile(
-    rf"^{_WHO}{_DONE}(?:have|has|had|got|adopted|bought|own|owns|keep|rescued|brought home|welcomed)\s+(?:a|an|another|one|my|our)\s+"
-    r"(?:(?:new|little|small|big|pet|\w+-year-old|black|white|baby|lovely|rescue|second|older|younger|golden)\s+)*"
-    r"(?P<noun>[a-z-]+(?: [a-z-]+)?)\s*,?\s+(?:(?:who is |that is |which is )?(?:called|named)|(?:his|her|its|their) name is|whose name is|by the name of|"
-    r"and (?:his|her|its|their) name is|and (?:I|we) (?:called|named) (?:him|her|it))\s+(?P<new>.+)$",
-    re.I,
-)
-_NAMED = re.compile(rf"^{_WHO}{_DONE}(?:named|called|renamed|christened)\s+(?P<np>(?:my|our|the|his|her|their) [a-z' -]+?)\s+(?:to\s+)?(?P<new>(?-i:[A-Z]).*)$", re.I)
-_COUNTED = re.compile(
-    rf"^{_WHO}{_DONE}(?:have|has|own|owns)\s+(?:exactly\s+|only\s+)?(?P<new>no|\d+|one|two|three|four|five|six|seven|eight|nine|ten|a dozen|eleven|twelve)"
-    r"\s+(?P<noun>(?:[a-z-]+ )?(?:kids|children|cats|dogs|pets|sons|daughters|brothers|sisters|siblings|cars|bikes|grandchildren|guitars|horses|employees|"
-    r"monitors|houses|chickens|plants|languages|computers|laptops|servers|tattoos|vacation days|days off))\b",
-    re.I,
-)
-_BOUGHT = re.compile(
-    rf"^{_WHO}{_DONE}(?:bought|got|have|has|purchased|picked up|own|drive|ordered|leased|getting)\s+(?:myself\s+)?(?:a|an|my)\s+(?:brand[- ])?new\s+"
-    r"(?P<noun>[a-z]+(?: [a-z]+)?)\s*(?:,|:|—|–|-|\()\s*(?:it is\s+)?(?:an?\s+|the\s+)?(?P<new>(?-i:[A-Z0-9]).+)$",
-    re.I,
-)
-_ENDED = re.compile(rf"^{_WHO}?{_DONE}{_GONE}\s+(?P<np>(?:my|our|the|his|her|their)\s+[\w'’ -]+?)(?P<tail>\s+(?:last|this|yesterday|today|because|and|so|after|since|at|a few|in|with|as|for good)\b.*|[,.;!].*)?$", re.I)
-_CONSIDER = re.compile(rf"^{_WHO}(?P<not>(?:do not|does not|no longer|never|stopped|will not|cannot)\s+)?(?:really\s+|still\s+|now\s+|any longer\s+)?(?:consider|considering|call|calling|count|regard|see|treat)s?\s+(?P<new>.{{1,40}}?)\s+(?:as |to be |as being )?(?P<np>(?:my|our|the|(?-i:[A-Z])[\w-]+'s)\s+[\w'’ -]{{2,40}}?)(?P<any>\s+anymore)?$", re.I)
-_BEING = re.compile(rf"^(?!.*\b(?:stopped|quit|like|love|hate|mind|enjoy|gave up)\b){_NP}being\s+(?P<new>.+)$", re.I)
-_RATHER = re.compile(r"^I (?:would rather|prefer to|like to|would like to|want to|would prefer to) be (?:called|known as|addressed as)\s+(?P<new>(?-i:[A-Z]).*)$", re.I)
-_AT_HOME = re.compile(r"^(?:my )?home(?: base)?(?: for me| for us)?(?: these days| now)?,? is (?:now )?(?P<new>(?:in )?(?-i:[A-Z]).*)$", re.I)
-_LEFT_HOME = re.compile(rf"^{_WHO}?{_DONE}(?:gave up|given up|sold|left|gave notice on|moved out of|vacated|rented out)\s+(?:my|our|the)\s+(?:flat|apartment|house|place|home|condo|room|studio)\s+in\s+(?P<new>(?-i:[A-Z]).*)$", re.I)
-_HAVE_NONE = re.compile(rf"^{_WHO}(?:(?:now|currently)\s+)?(?:do not have|no longer have|no longer own|do not own|have no|has no|does not have)\s+(?:a |an |any |my )?(?P<noun>[a-z][a-z' -]+?)(?:\s+anymore|\s+at the moment|\s+right now|\s+now)?$", re.I)
-_POINTED = re.compile(r"^(?P<np>(?:(?:my|our|the|new|updated|correct|current|his|her|their)\s+|(?-i:[A-Z])[\w-]+'s\s+)?[\w'’ /-]{2,40}?)\s*(?::(?=\s)|=|->|→|—>|=>)\s*(?P<new>\S.*)$", re.I)
-_PREFERRED = re.compile(rf"^{_WHO}{_DONE}(?:prefers?|preferred|favou?rs?|would rather have|would choose|would take|would rather drink|would rather)\s+(?P<new>.+?)\s+(?:to|over|rather than|instead of|more than|than)\s+(?P<old>.+)$", re.I)
-_PREFERS = re.compile(rf"^{_WHO}{_DONE}prefers?\s+(?P<new>.+)$", re.I)
-_BEST = re.compile(rf"^{_WHO}{_DONE}(?:like|love|enjoy|prefer|loves|likes|enjoys)\s+(?P<new>.+?)\s+(?:the best|best|the most|most|above all(?: other)?|more than any other|more than all other|better than any other)\s*(?:(?:of|among|out of|from|as far as)?\s*(?:all (?:of )?)?(?:the |my )?(?P<topic>[a-z][\w' -]+?)(?: go)?)?$", re.I)
-_LIKED = re.compile(r"^(?:the|my)\s+(?P<topic>[\w' -]+?)\s+(?:that\s+|which\s+)?I\s+(?:really\s+|now\s+)?(?:like|love|enjoy|prefer|listen to|watch|eat|drink)\s+(?:the\s+)?(?:best|most|more than any other)?\s*(?:of all\s+|now\s+)?(?:is|are)\s+(?:now\s+)?(?P<new>.+)$", re.I)
-_TOPIC = re.compile(r"^(?:when it comes to|as for|as far as|in terms of|regarding|concerning|of all(?: the)?|out of all(?: the)?|speaking of|on the subject of|with regard to|among(?: all)?|for)\s+(?:the |my |our |all )?(?P<topic>[\w' -]{2,40}?)(?:\s+(?:go|goes|is concerned|are concerned))?\s*,\s*(?P<rest>.+)$", re.I)
-_ABOUT = re.compile(rf"^(?:(?:it is|that is|that would be|this is)\s+(?:now\s+)?(?P<is>.+)|{_WHO}{_DONE}(?:go for|go with|pick|choose|like|love|prefer|use|went with|chose|switched to|take)\s+(?P<pick>.+)|(?P<fav>.+?)\s+(?:is|are)\s+(?:now\s+)?(?:my|the)\s+(?:absolute\s+|new\s+)?(?:favou?rite|number one|top pick|top choice|go-to|best|pick|choice)\b.*)$", re.I)
-_BEATEN = re.compile(r"^(?:no|no other)\s+(?P<topic>[\w' -]+?)\s+(?:beats|is better than|compares to|comes close to|can beat|tops)\s+(?P<new>.+)$", re.I)
-_CALL = re.compile(r"^(?:(?:please|you can|you may|you should|you could|everyone|everybody|people|friends|they|just|my friends|most people|now|always|simply|so|do)\s+)*calls?\s+me\s+(?P<new>(?-i:[A-Z]).*)$", re.I)
-_KEPT = re.compile(rf"^{_WHO}?{_DONE}(?:keep|store|put|left|leave|hide|hid|hidden|parked|park|stash|stashed|kept|stored|moved|placed|have)\s+(?P<np>(?:my|our|the|his|her|their)\s+[\w' -]+?)\s+(?:away\s+|back\s+|down\s+|now\s+)*(?P<new>(?:in|on|under|underneath|at|behind|inside|beside|next to|near|above|below|by)\s+.+)$", re.I)
-_REACH = re.compile(r"^(?:(?:please|you can|you could|you may|best to|now|people can)\s+)*(?:reach|contact|text|call|email|e-mail|mail|message|write to|ring|phone)\s+(?P<whom>me|us|(?-i:[A-Z])[\w-]+|my [\w-]+)\s+(?:at|on|under|via)\s+(?P<new>\S.*)$", re.I)
-_TAKEN = re.compile(rf"^{_WHO}{_DONE}(?:take|takes|drink|drinks|like|likes|have|prefer|want|order|eat|wear)\s+(?P<np>(?:my|our|his|her|their)\s+(?:coffee|tea|steak|eggs?|burgers?|pizza|whisky|whiskey|toast|espresso|sandwich|meat|rice|pasta|curry|hair|oatmeal|martini))\s+(?P<new>.+)$", re.I)
-_AVOIDED = re.compile(rf"^{_WHO}(?:(?:now|always|also|currently|try to)\s+)*(?:do not eat|cannot eat|do not drink|cannot drink|avoid|never eat|never drink|cannot have|stay away from|stopped eating|stopped drinking|quit eating|quit drinking|no longer eat|no longer drink|cut out|gave up)\s+(?P<new>(?!my\b|the\b)[a-z].+)$", re.I)
-_HABIT = re.compile(rf"^{_WHO}(?:have\s+|has\s+)?(?:just\s+|recently\s+|finally\s+)?(?P<verb>quit|stopped|gave up|given up|started|took up|taken up)\s+(?P<new>(?:smoking|drinking|vaping|running|jogging|gambling|biting my nails|meditating|journaling|cycling|swimming|gaming|exercising|climbing|surfing|knitting|painting|dancing|boxing|hiking|gardening|yoga|pilates|baking|pottery|karate|judo|chess)\b.*)$", re.I)
 
 
 def constructed(text: str, context: Context) -> tuple[list[Claim], int] | None:
     """What the pattern that a text begins with says, and how far it reached; None where none fits."""
-    whole = _POLITE.sub("", text).rstrip(" .!…\"'”’")
+    whole = patterns.POLITE.sub("", text).rstrip(" .!…\"'”’")
     for pattern, made in _PATTERNS:
         found = pattern.match(whole)
-        claims = made(found, context) if found is not None else None
+        claims = [claim for claim in (made(found, context) or []) if claim.slot] if found is not None else []
         if claims:
             return claims, len(text)
     return None
@@ -164,7 +69,9 @@ def _changed(found: re.Match[str], context: Context) -> Made:
 def _chosen(found: re.Match[str], context: Context) -> Made:
     value, _ = _value(found.group("new"), time=False)
     noun = re.sub(r"^(?:an?|the)\s", "my ", value_of(found.group("np"))[0], flags=re.I)
-    whose = named(noun if re.match(r"(?:my|our)\s|\w+'s\s", noun, re.I) else f"my {noun}", _me(found, context))
+    whose = named(
+        noun if re.match(r"(?:my|our)\s|\w+'s\s", noun, re.I) else f"my {noun}", _me(found, context)
+    )
     return changed(whose, value) if whose is not None else None
 
 
@@ -178,30 +85,51 @@ def _onto(found: re.Match[str], context: Context) -> Made:
 def _for(found: re.Match[str], context: Context) -> Made:
     slot = slot_name(value_of(found.group("topic"))[0])
     value, _ = _value(found.group("new"), time=False)
-    return [Claim(_me(found, context), slot, value)] if slot and value and not re.match(r"it\b|that\b|this\b", value) else None
+    return (
+        [Claim(_me(found, context), slot, value)]
+        if slot and value and not re.match(r"it\b|that\b|this\b", value)
+        else None
+    )
 
 
 def _reversed(found: re.Match[str], context: Context) -> Made:
     noun, _ = value_of(found.group("np"))
     whose = named(noun, context.me, context.last)
-    value, denied = _value(found.group("new"))
+    value, _ = _value(found.group("new"))
     words = found.group("adv") or ""
     if whose is None or not whose.parts or not value or (whose.vague and not is_known(whose.place[1])):
         return None
     if is_being(whose.place[1]) and not is_name(value):
         return None
-    gone = found.group("be") in ("was", "were", "used to be") or "no" in words or "once" in words or "formerly" in words
+    gone = (
+        found.group("be") in ("was", "were", "used to be")
+        or "no" in words
+        or "once" in words
+        or "formerly" in words
+    )
     subject, slot = whose.place
     if slot in ("favorite", "choice", "pick"):
         return None
+    if whose.several and not is_known(slot):
+        return None
     single = not re.search(r"\bone of\b", found.group(0))
     values = [value] if is_known(slot) else listed(value) if whose.several else [value]
-    return [Claim(subject, slot, one, not (gone or whose.former), single and not whose.several) for one in values]
+    return [
+        Claim(subject, slot, one, not (gone or whose.former), single and not whose.several) for one in values
+    ]
+
+
+def _commute(found: re.Match[str], context: Context) -> Made:
+    return [Claim(_me(found, context), "commute", found.group("new"))]
 
 
 def _port(found: re.Match[str], context: Context) -> Made:
     whose = _np(found, context)
-    return [Claim(whose.root, slot_name(f"{whose.thing} port"), found.group("new"))] if whose is not None and whose.thing else None
+    return (
+        [Claim(whose.root, slot_name(f"{whose.thing} port"), found.group("new"))]
+        if whose is not None and whose.thing
+        else None
+    )
 
 
 def _make(found: re.Match[str], context: Context) -> Made:
@@ -227,9 +155,34 @@ def _relative(found: re.Match[str], context: Context) -> Made:
 def _cleft(found: re.Match[str], context: Context) -> Made:
     """`Porto is where I live`."""
     words = [lemma(word) for word in found.group("verb").lower().split()]
-    slot = verb_slot(found.group("wh").lower(), words, True)
+    asked = found.group("wh").lower()
+    slot = verb_slot(asked if asked in ("where", "who", "when") else "what", words, True)
     value, _ = _value(found.group("new"))
-    return [Claim(_me(found, context), slot, value)] if slot and value else None
+    several = asked not in ("where", "who", "when", "what")
+    return [Claim(_me(found, context), slot, value, True, not several)] if slot and value else None
+
+
+def _one_of(found: re.Match[str], context: Context) -> Made:
+    whose = _np(found, context)
+    values = listed(_value(found.group("new"), time=False)[0])
+    return (
+        [Claim(*whose.place, one, True, False) for one in values]
+        if whose is not None and whose.parts
+        else None
+    )
+
+
+def _allergy(found: re.Match[str], context: Context) -> Made:
+    return [Claim(_me(found, context), "allergy", one, True, False) for one in listed(found.group("new"))]
+
+
+def _outgrown(found: re.Match[str], context: Context) -> Made:
+    value = found.group("one") or found.group("two") or found.group("three")
+    return [Claim(context.me, "allergy", value, False, False)]
+
+
+def _liked_off(found: re.Match[str], context: Context) -> Made:
+    return [Claim(context.me, "likes", value_of(found.group("new"))[0], False, False)]
 
 
 def _having(found: re.Match[str], context: Context) -> Made:
@@ -274,10 +227,19 @@ def _have_none(found: re.Match[str], context: Context) -> Made:
 
 def _pointed(found: re.Match[str], context: Context) -> Made:
     phrase = found.group("np").strip()
-    owned = named(phrase, context.me, context.last) if re.match(r"(?:my|our|the|his|her|their)\s|\w+'s\s", phrase, re.I) else None
+    owned = (
+        named(phrase, context.me, context.last)
+        if re.match(r"(?:my|our|the|his|her|their)\s|\w+'s\s", phrase, re.I)
+        else None
+    )
     whose = owned or named(f"my {phrase}", context.me)
     value, _ = value_of(found.group("new"), time=True, listed=True)
-    if whose is None or not whose.parts or not value or (owned is None and not is_known(whose.place[1])):
+    if (
+        whose is None
+        or not whose.parts
+        or not value
+        or not (is_known(whose.place[1]) or (owned and (telling(value) or is_placed(value))))
+    ):
         return None
     return said_of(whose, value) or [Claim(*whose.place, value)]
 
@@ -294,7 +256,18 @@ def _preferred(found: re.Match[str], context: Context) -> Made:
 def _prefers(found: re.Match[str], context: Context) -> Made:
     value, _ = _value(found.group("new"), time=False)
     words = value.split()
-    if not 1 <= len(words) <= 4 or words[0].lower() in ("to", "that", "if", "when", "not", "it", "being", "my", "the", "this"):
+    if not 1 <= len(words) <= 4 or words[0].lower() in (
+        "to",
+        "that",
+        "if",
+        "when",
+        "not",
+        "it",
+        "being",
+        "my",
+        "the",
+        "this",
+    ):
         return None
     if len(words) == 1:
         return [Claim(_me(found, context), "preference", value, True, False)]
@@ -310,12 +283,14 @@ def _best(found: re.Match[str], context: Context) -> Made:
 def _liked(found: re.Match[str], context: Context) -> Made:
     value, _ = _value(found.group("new"), time=False)
     noun = found.group("topic")
-    return [Claim(context.me, slot_name(f"favorite {noun}"), value)] if value and len(noun.split()) < 4 else None
+    return (
+        [Claim(context.me, slot_name(f"favorite {noun}"), value)] if value and len(noun.split()) < 4 else None
+    )
 
 
 def _topic(found: re.Match[str], context: Context) -> Made:
     topic = re.sub(r"\s+(?:go|goes)$", "", found.group("topic"))
-    rest = _ABOUT.match(found.group("rest"))
+    rest = patterns.ABOUT.match(found.group("rest"))
     if rest is None:
         return None
     told = rest.group("is") or rest.group("pick") or rest.group("fav")
@@ -364,7 +339,11 @@ def _kept(found: re.Match[str], context: Context) -> Made:
 def _reach(found: re.Match[str], context: Context) -> Made:
     value, _ = _value(found.group("new"))
     slot = "email" if "@" in value else "phone" if re.search(r"\d{3}", value) else ""
-    whom = named(found.group("whom"), context.me, context.last) if found.group("whom").lower() not in ("me", "us") else None
+    whom = (
+        named(found.group("whom"), context.me, context.last)
+        if found.group("whom").lower() not in ("me", "us")
+        else None
+    )
     return [Claim(whom.subject if whom is not None else context.me, slot, value)] if slot else None
 
 
@@ -386,41 +365,47 @@ def _habit(found: re.Match[str], context: Context) -> Made:
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Context], Made]], ...] = (
-    (_TOPIC, _topic),
-    (_REPLACED, _reversed_by),
-    (_PORT, _port),
-    (_MAKE, _make),
-    (_HABIT, _habit),
-    (_CALL, _call),
-    (_RATHER, _call),
-    (_AT_HOME, _at_home),
-    (_LEFT_HOME, _left_home),
-    (_CONSIDER, _consider),
-    (_BEING, _changed),
-    (_REACH, _reach),
-    (_LIKED, _liked),
-    (_BEATEN, _beaten),
-    (_CHOSEN, _chosen),
-    (_CHANGED, _changed),
-    (_BECAME, _changed),
-    (_TURNED, _changed),
-    (_CLEFT, _cleft),
-    (_RELATIVE, _relative),
-    (_HAVING, _having),
-    (_NAMED, _named),
-    (_BOUGHT, _bought),
-    (_COUNTED, _counted),
-    (_KEPT, _kept),
-    (_FOUND, _kept),
-    (_TAKEN, _taken),
-    (_PREFERRED, _preferred),
-    (_BEST, _best),
-    (_PREFERS, _prefers),
-    (_FOR, _for),
-    (_ONTO, _onto),
-    (_ENDED, _ended),
-    (_HAVE_NONE, _have_none),
-    (_AVOIDED, _avoided),
-    (_REVERSED, _reversed),
-    (_POINTED, _pointed),
+    (patterns.TOPIC, _topic),
+    (patterns.REPLACED, _reversed_by),
+    (patterns.PORT, _port),
+    (patterns.COMMUTE, _commute),
+    (patterns.MAKE, _make),
+    (patterns.HABIT, _habit),
+    (patterns.CALL, _call),
+    (patterns.RATHER, _call),
+    (patterns.AT_HOME, _at_home),
+    (patterns.LEFT_HOME, _left_home),
+    (patterns.CONSIDER, _consider),
+    (patterns.BEING, _changed),
+    (patterns.REACH, _reach),
+    (patterns.LIKED, _liked),
+    (patterns.BEATEN, _beaten),
+    (patterns.CHOSEN, _chosen),
+    (patterns.CHANGED, _changed),
+    (patterns.BECAME, _changed),
+    (patterns.TURNED, _changed),
+    (patterns.ONE_OF, _one_of),
+    (patterns.ALLERGY, _allergy),
+    (patterns.REACTION, _allergy),
+    (patterns.OUTGROWN, _outgrown),
+    (patterns.LIKED_OFF, _liked_off),
+    (patterns.CLEFT, _cleft),
+    (patterns.RELATIVE, _relative),
+    (patterns.HAVING, _having),
+    (patterns.NAMED, _named),
+    (patterns.BOUGHT, _bought),
+    (patterns.COUNTED, _counted),
+    (patterns.KEPT, _kept),
+    (patterns.FOUND, _kept),
+    (patterns.TAKEN, _taken),
+    (patterns.PREFERRED, _preferred),
+    (patterns.BEST, _best),
+    (patterns.PREFERS, _prefers),
+    (patterns.FOR, _for),
+    (patterns.ONTO, _onto),
+    (patterns.ENDED, _ended),
+    (patterns.HAVE_NONE, _have_none),
+    (patterns.AVOIDED, _avoided),
+    (patterns.REVERSED, _reversed),
+    (patterns.POINTED, _pointed),
 )

@@ -1,4 +1,4 @@
-"""Puts what holds before what has ended in a ranked list of memories. Knows no ranking, no index and no SQL."""
+"""Puts what holds before what has ended in a ranked list of memories. Knows no ranking and no SQL."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A memory in its place. `score` never rises down the list; `why` is empty where the ranker's place stays."""
+    """A memory in its place. `score` never rises down the list; `why` is empty where it was not moved."""
 
     number: int
     score: float

@@ -1,15 +1,19 @@
-"""One name for each slot, however it is written: synonyms, spellings, plurals. Knows no sentence and no verb."""
+"""One name for each slot, however it is written: synonyms, spellings, plurals. Knows no verb."""
 
 import re
 from functools import lru_cache
 
 _SYNONYMS = """
-home: residence, place of residence, home city, city of residence, city, town, home base, location, whereabouts, country of residence, place
+home: residence, place of residence, home city, city of residence, city, town, home base, location,
+    whereabouts, country of residence, place
 address: home address, street address, mailing address, postal address, residential address, house address
-phone: phone number, mobile, mobile number, mobile phone, mobile phone number, cell, cell number, cellphone, cell phone, cell phone number, cellphone number, telephone, telephone number, contact number, tel
+phone: phone number, mobile, mobile number, mobile phone, mobile phone number, cell, cell number,
+    cellphone, cell phone, cell phone number, cellphone number, telephone, telephone number, contact
+    number, tel
 email: e-mail, mail, email address, e-mail address, mail address, email id, mail id, email account
 employer: company, workplace, place of work, firm, place of employment, work place
-job: profession, occupation, job title, role, position, career, line of work, day job, work title, title, current job, work
+job: profession, occupation, job title, role, position, career, line of work, day job, work title,
+    title, current job, work
 birthday: birth date, date of birth, dob, birthdate, birth day, bday, b-day
 birthplace: place of birth, birth place, city of birth, birth city, country of birth
 hometown: home town, native town, native city
@@ -51,7 +55,8 @@ team: sports team, football team, soccer team
 favorite movie: favorite film, favorite motion picture
 favorite band: favorite group, favorite musical group
 favorite food: favorite dish, favorite meal
-favorite music: favorite genre of music, favorite music genre, favorite kind of music, favorite type of music, favorite style of music
+favorite music: favorite genre of music, favorite music genre, favorite kind of music, favorite type of
+    music, favorite style of music
 favorite tv show: favorite show, favorite series, favorite tv series, favorite television show
 favorite singer: favorite vocalist
 favorite writer: favorite author, favorite novelist
@@ -65,11 +70,13 @@ clothing size: clothes size, dress size
 bedtime: bed time, sleep time
 wake-up time: wake up time, wakeup time, waking time, alarm, alarm time
 emergency contact: emergency contact person
-license plate: number plate, plate number, license plate number, plate, registration plate, registration number
+license plate: number plate, plate number, license plate number, plate, registration plate, registration
+    number
 passport number: passport id
 pin: pin code, pin number
 internet provider: isp, internet service provider
-phone provider: carrier, mobile carrier, mobile provider, phone carrier, mobile operator, phone company, network provider, cell carrier
+phone provider: carrier, mobile carrier, mobile provider, phone carrier, mobile operator, phone company,
+    network provider, cell carrier
 bank: main bank, banking
 gym: fitness studio, fitness center, health club
 music service: music app, streaming service, music streaming service
@@ -86,53 +93,281 @@ medication: medicine, meds
 dominant hand: handedness
 """
 _SPELLINGS = """
-colour color, colours colors, favourite favorite, favourites favorites, fave favorite, fav favorite, faves favorites,
-neighbour neighbor, neighbours neighbors, centre center, flavour flavor, flavours flavors, licence license,
-theatre theater, programme program, grey gray, organisation organization, preferred favorite, go-to favorite,
-favorited favorite, best-loved favorite, beloved favorite, mom mother, mum mother, dad father, motto motto,
-jewellery jewelry, tyre tire, tyres tires, pyjamas pajamas, aeroplane airplane, yoghurt yogurt, doughnut donut,
-film movie, films movies, wi-fi wifi, e-mail email, e-mails emails, cellphone phone, programme program
+colour color, colours colors, favourite favorite, favourites favorites, fave favorite, fav favorite,
+faves favorites, preferred favorite, go-to favorite, favorited favorite, best-loved favorite,
+beloved favorite, neighbour neighbor, neighbours neighbors, centre center, flavour flavor,
+flavours flavors, licence license, theatre theater, programme program, grey gray, film movie,
+films movies, organisation organization, mom mother, mum mother, dad father, jewellery jewelry,
+tyre tire, tyres tires, pyjamas pajamas, aeroplane airplane, yoghurt yogurt, doughnut donut,
+wi-fi wifi, e-mail email, e-mails emails, cellphone phone
 """
 _DROPPED = frozenset(
-    """current new own main primary usual actual real present latest updated correct newest regular all-time
-    absolute very personal daily everyday dear lovely beautiful little own brand-new official exact permanent
-    my our your the a an his her their its this that these those one number-one ultimate overall
-    """.split()
+    [
+        "current",
+        "new",
+        "own",
+        "main",
+        "primary",
+        "usual",
+        "actual",
+        "real",
+        "present",
+        "latest",
+        "updated",
+        "correct",
+        "newest",
+        "regular",
+        "all-time",
+        "absolute",
+        "very",
+        "personal",
+        "daily",
+        "everyday",
+        "dear",
+        "lovely",
+        "beautiful",
+        "little",
+        "own",
+        "brand-new",
+        "official",
+        "exact",
+        "permanent",
+        "my",
+        "our",
+        "your",
+        "the",
+        "a",
+        "an",
+        "his",
+        "her",
+        "their",
+        "its",
+        "this",
+        "that",
+        "these",
+        "those",
+        "one",
+        "number-one",
+        "ultimate",
+        "overall",
+    ]
 )
 FORMER = frozenset(["old", "former", "previous", "ex", "past", "prior", "original", "last", "earlier"])
 """Adjectives that put a slot's value in the past."""
-_PERSONS = """
-    mother father sister brother son daughter kid spouse partner parent grandmother grandfather aunt uncle cousin
-    niece nephew friend colleague neighbor roommate manager doctor dentist therapist lawyer accountant teacher
-    professor coach trainer mentor landlord tenant nanny babysitter cleaner plumber hairdresser barber
-    assistant secretary intern client stepmother stepfather stepsister stepbrother mother-in-law father-in-law
-    sister-in-law brother-in-law grandson granddaughter grandchild godmother godfather godson goddaughter twin
-    girl boy baby guy idol tutor supervisor advisor adviser counselor vet veterinarian pediatrician optician
-    dermatologist psychologist psychiatrist physiotherapist gardener contractor realtor agent broker
-    """.split()
-_PETS = """
-    dog cat pet puppy kitten hamster parrot rabbit bunny horse pony goldfish fish bird turtle tortoise snake
-    lizard guinea-pig ferret canary
-    """.split()
+_PERSONS = [
+    "mother",
+    "father",
+    "sister",
+    "brother",
+    "son",
+    "daughter",
+    "kid",
+    "spouse",
+    "partner",
+    "parent",
+    "grandmother",
+    "grandfather",
+    "aunt",
+    "uncle",
+    "cousin",
+    "niece",
+    "nephew",
+    "friend",
+    "colleague",
+    "neighbor",
+    "roommate",
+    "manager",
+    "doctor",
+    "dentist",
+    "therapist",
+    "lawyer",
+    "accountant",
+    "teacher",
+    "professor",
+    "coach",
+    "trainer",
+    "mentor",
+    "landlord",
+    "tenant",
+    "nanny",
+    "babysitter",
+    "cleaner",
+    "plumber",
+    "hairdresser",
+    "barber",
+    "assistant",
+    "secretary",
+    "intern",
+    "client",
+    "stepmother",
+    "stepfather",
+    "stepsister",
+    "stepbrother",
+    "mother-in-law",
+    "father-in-law",
+    "sister-in-law",
+    "brother-in-law",
+    "grandson",
+    "granddaughter",
+    "grandchild",
+    "godmother",
+    "godfather",
+    "godson",
+    "goddaughter",
+    "twin",
+    "girl",
+    "boy",
+    "baby",
+    "guy",
+    "idol",
+    "tutor",
+    "supervisor",
+    "advisor",
+    "adviser",
+    "counselor",
+    "vet",
+    "veterinarian",
+    "pediatrician",
+    "optician",
+    "dermatologist",
+    "psychologist",
+    "psychiatrist",
+    "physiotherapist",
+    "gardener",
+    "contractor",
+    "realtor",
+    "agent",
+    "broker",
+]
+_PETS = [
+    "dog",
+    "cat",
+    "pet",
+    "puppy",
+    "kitten",
+    "hamster",
+    "parrot",
+    "rabbit",
+    "bunny",
+    "horse",
+    "pony",
+    "goldfish",
+    "fish",
+    "bird",
+    "turtle",
+    "tortoise",
+    "snake",
+    "lizard",
+    "guinea-pig",
+    "ferret",
+    "canary",
+]
 _TIMES = frozenset(
-    """birthday anniversary deadline bedtime time date day appointment-time schedule hour start end checkup
-    departure arrival check-in check-out checkout due launch-date
-    """.split()
+    [
+        "birthday",
+        "anniversary",
+        "deadline",
+        "bedtime",
+        "time",
+        "date",
+        "day",
+        "appointment-time",
+        "schedule",
+        "hour",
+        "start",
+        "end",
+        "checkup",
+        "departure",
+        "arrival",
+        "check-in",
+        "check-out",
+        "checkout",
+        "due",
+        "launch-date",
+    ]
 )
 EVENTS = frozenset(
-    """meeting appointment flight standup stand-up dinner lunch breakfast party wedding interview exam class
-    lesson game match concert trip call conference review launch release train bus ferry session workshop
-    delivery checkup surgery operation practice rehearsal training webinar demo presentation event reservation
-    booking visit retreat vacation holiday ceremony graduation hearing shift sync retro kickoff course move
-    """.split()
+    [
+        "meeting",
+        "appointment",
+        "flight",
+        "standup",
+        "stand-up",
+        "dinner",
+        "lunch",
+        "breakfast",
+        "party",
+        "wedding",
+        "interview",
+        "exam",
+        "class",
+        "lesson",
+        "game",
+        "match",
+        "concert",
+        "trip",
+        "call",
+        "conference",
+        "review",
+        "launch",
+        "release",
+        "train",
+        "bus",
+        "ferry",
+        "session",
+        "workshop",
+        "delivery",
+        "checkup",
+        "surgery",
+        "operation",
+        "practice",
+        "rehearsal",
+        "training",
+        "webinar",
+        "demo",
+        "presentation",
+        "event",
+        "reservation",
+        "booking",
+        "visit",
+        "retreat",
+        "vacation",
+        "holiday",
+        "ceremony",
+        "graduation",
+        "hearing",
+        "shift",
+        "sync",
+        "retro",
+        "kickoff",
+        "course",
+        "move",
+    ]
 )
-_KEPT = frozenset("glasses news clothes pants jeans shorts trousers headphones series status bus gas boss".split())
+_KINDS = frozenset(["kind", "type", "sort", "style", "brand", "flavor", "genre"])
+_KEPT = frozenset(
+    [
+        "glasses",
+        "news",
+        "clothes",
+        "pants",
+        "jeans",
+        "shorts",
+        "trousers",
+        "headphones",
+        "series",
+        "status",
+        "bus",
+        "gas",
+        "boss",
+    ]
+)
 _WORD = re.compile(r"[^\W_]+(?:[-’'.&+#/][^\W_]+)*[+#]*")
 
 
 def _table() -> dict[str, str]:
     found: dict[str, str] = {}
-    for line in _SYNONYMS.strip().splitlines():
+    for line in _SYNONYMS.strip().replace("\n    ", " ").splitlines():
         name, _, others = line.partition(":")
         found[name.strip()] = name.strip()
         for other in others.split(","):
@@ -173,7 +408,11 @@ def slot_name(written: str) -> str:
 
 def _favorite(words: list[str]) -> list[str]:
     """`favorite kind of tea` is the favorite tea."""
-    if len(words) > 3 and words[1] in ("kind", "type", "sort", "style", "brand", "flavor", "genre") and words[2] == "of":
+    if (
+        len(words) > 3
+        and words[1] in ("kind", "type", "sort", "style", "brand", "flavor", "genre")
+        and words[2] == "of"
+    ):
         return ["favorite", *words[3:]]
     return words
 
@@ -213,12 +452,94 @@ def is_known(slot: str) -> bool:
     return slot in CANONICAL.values() or slot.startswith("favorite ") or slot.split(" ")[-1] in ATTRIBUTES
 
 
-ATTRIBUTES = frozenset(
-    """address number port password color size name age birthday price cost rent owner location version url
-    hostname ip deadline budget status code pin model brand id key date time day place limit target capital
-    weight height length width temperature threshold frequency speed region currency language plan provider
-    title branch repository database server endpoint domain token balance fee rate salary goal priority type
-    format level room floor gate seat theme font layout style extension username handle manager lead host
-    capacity interval timeout schedule menu route
-    """.split()
-) | _TIMES
+ATTRIBUTES = (
+    frozenset(
+        [
+            "address",
+            "number",
+            "port",
+            "password",
+            "color",
+            "size",
+            "name",
+            "age",
+            "birthday",
+            "price",
+            "cost",
+            "rent",
+            "owner",
+            "location",
+            "version",
+            "url",
+            "hostname",
+            "ip",
+            "deadline",
+            "budget",
+            "status",
+            "code",
+            "pin",
+            "model",
+            "brand",
+            "id",
+            "key",
+            "date",
+            "time",
+            "day",
+            "place",
+            "limit",
+            "target",
+            "capital",
+            "weight",
+            "height",
+            "length",
+            "width",
+            "temperature",
+            "threshold",
+            "frequency",
+            "speed",
+            "region",
+            "currency",
+            "language",
+            "plan",
+            "provider",
+            "title",
+            "branch",
+            "repository",
+            "database",
+            "server",
+            "endpoint",
+            "domain",
+            "token",
+            "balance",
+            "fee",
+            "rate",
+            "salary",
+            "goal",
+            "priority",
+            "type",
+            "format",
+            "level",
+            "room",
+            "floor",
+            "gate",
+            "seat",
+            "theme",
+            "font",
+            "layout",
+            "style",
+            "extension",
+            "username",
+            "handle",
+            "manager",
+            "lead",
+            "host",
+            "capacity",
+            "interval",
+            "timeout",
+            "schedule",
+            "menu",
+            "route",
+        ]
+    )
+    | _TIMES
+)

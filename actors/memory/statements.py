@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from actors.memory.claims import Claim, framed
+from actors.memory.claims import Claim, framed, telling
 from actors.memory.clauses import ADVERBS, AUXILIARIES, MARKS, Clause, clause_of
 from actors.memory.constructions import Context, constructed
 from actors.memory.frames import LEMMAS, OF_BEINGS, matching
@@ -31,37 +31,193 @@ class Statement:
     """One value at a time: a new one takes the old one's place."""
 
 
-_BORDERS = frozenset(["and", "but", "so", "that", "because", "as", "since", "plus", "then", "though", "although", "while",
-    "yet", "however", "which", "is", "was", "sure", "think", "guess", "believe", "know", "say", "mention", "note", "remember", "confirm", "realized", "realised", "remembered", "found", "mentioned", "said"])
-_UNREAL = frozenset(
-    """if unless wish imagine suppose supposing hope hoping would maybe perhaps whether pretend pretending dreamt dreamed
-    dream dreaming hypothetically could might should want wants wanted wondering planning plan plans thinking considering
-    hopefully someday ideally almost nearly joke joking kidding lie lied would've
-    """.split()
+_BORDERS = frozenset(
+    [
+        "and",
+        "but",
+        "so",
+        "that",
+        "because",
+        "as",
+        "since",
+        "plus",
+        "then",
+        "though",
+        "although",
+        "while",
+        "yet",
+        "however",
+        "which",
+        "is",
+        "was",
+        "sure",
+        "think",
+        "guess",
+        "believe",
+        "know",
+        "say",
+        "mention",
+        "note",
+        "remember",
+        "confirm",
+        "realized",
+        "realised",
+        "remembered",
+        "found",
+        "mentioned",
+        "said",
+    ]
 )
-_REPORTS = frozenset("says said told tells claims claimed thinks thought believes asked heard swears mentioned wrote".split())
+_UNREAL = frozenset(
+    [
+        "if",
+        "unless",
+        "wish",
+        "imagine",
+        "suppose",
+        "supposing",
+        "hope",
+        "hoping",
+        "would",
+        "maybe",
+        "perhaps",
+        "whether",
+        "pretend",
+        "pretending",
+        "dreamt",
+        "dreamed",
+        "dream",
+        "dreaming",
+        "hypothetically",
+        "could",
+        "might",
+        "should",
+        "want",
+        "wants",
+        "wanted",
+        "wondering",
+        "planning",
+        "plan",
+        "plans",
+        "thinking",
+        "considering",
+        "hopefully",
+        "someday",
+        "ideally",
+        "almost",
+        "nearly",
+        "joke",
+        "joking",
+        "kidding",
+        "lie",
+        "lied",
+        "would've",
+    ]
+)
+_REPORTS = frozenset(
+    [
+        "says",
+        "said",
+        "told",
+        "tells",
+        "claims",
+        "claimed",
+        "thinks",
+        "thought",
+        "believes",
+        "asked",
+        "heard",
+        "swears",
+        "mentioned",
+        "wrote",
+    ]
+)
 _DENIED = re.compile(
-    r"^(?:please\s+|you can\s+|now\s+|actually,?\s+|so\s+)*(?:forget|disregard|ignore|scratch|strike|delete|remove|erase|never mind|"
-    r"it is (?:not|no longer) (?:true|the case|correct|accurate)(?: anymore)?|it is (?:wrong|false)|no longer true)(?:\s+the fact)?"
+    r"^(?:please\s+|you can\s+|now\s+|actually,?\s+|so\s+)*(?:forget|disregard|ignore|scratch|strike|"
+    r"delete|remove|erase|never mind|"
+    r"it is (?:not|no longer) (?:true|the case|correct|accurate)(?: anymore)?|it is (?:wrong|false)|"
+    r"no longer true)(?:\s+the fact)?"
     r"\s*(?:that|what I said about|:|about)\b",
     re.IGNORECASE,
 )
 _GOVERNING = frozenset(
-    """of with for to at in on from by about like than as into near behind under over after before without and or
-    the a an is are was were am be not that which who
-    """.split()
+    [
+        "of",
+        "with",
+        "for",
+        "to",
+        "at",
+        "in",
+        "on",
+        "from",
+        "by",
+        "about",
+        "like",
+        "than",
+        "as",
+        "into",
+        "near",
+        "behind",
+        "under",
+        "over",
+        "after",
+        "before",
+        "without",
+        "and",
+        "or",
+        "the",
+        "a",
+        "an",
+        "is",
+        "are",
+        "was",
+        "were",
+        "am",
+        "be",
+        "not",
+        "that",
+        "which",
+        "who",
+    ]
 )
 """Words after which `my` begins an object."""
-_LEADING = frozenset("now currently then actually today nowadays instead but finally recently lately officially".split())
+_LEADING = frozenset(
+    [
+        "now",
+        "currently",
+        "then",
+        "actually",
+        "today",
+        "nowadays",
+        "instead",
+        "but",
+        "finally",
+        "recently",
+        "lately",
+        "officially",
+    ]
+)
+_REVISED = re.compile(r"\b(?:now|actually|instead|no longer|anymore|not)\b", re.IGNORECASE)
 _ASIDE = re.compile(
-    r"\b(?:if|in case|should|whenever|when) (?:you|anyone|anybody|someone|it)\b[^,:;]*(?=[,:;])|\b(?:if|as far as) I (?:remember|recall|am not mistaken|know)\b"
-    r"|\b(?:could|can|would|will) you (?:please )?(?=(?:remember|note|update|change|save|store|record|put|set|add|keep|forget|make))"
-    r"|^(?:please|kindly)\b|^(?:so |well |and |oh )*(?:it )?(?:turn(?:s|ed) out|looks like|seems like|seems)(?: that)?\b",
+    r"\b(?:if|in case|should|whenever|when) (?:you|anyone|anybody|someone|it)\b[^,:;]*(?=[,:;])|\b(?:if|"
+    r"as far as) I (?:remember|recall|am not mistaken|know)\b"
+    r"|\b(?:could|can|would|will) you (?:please )?(?=(?:remember|note|update|change|save|store|record|put|"
+    r"set|add|keep|forget|make))"
+    r"|^(?:please|kindly)\b|^(?:so |well |and |oh )*(?:it )?(?:turn(?:s|ed) out|looks like|seems like|"
+    r"seems)(?: that)?\b",
     re.IGNORECASE,
 )
 """What is said to the listener and makes nothing a supposition."""
-_RHETORICAL = re.compile(r"^\W*(?:(?:hey|oh|so|and|by the way),? )*(?:did|have) I (?:ever |already )?(?:mention|tell|say|told|mentioned|said)\b", re.I)
-_PARENTHESIS = re.compile(r"\s*\((?:which|it|that|formerly|previously|used|was|not|no longer|once|before)\b[^)]*\)|,\s+(?:which|who) (?:was|used to be)\b[^,]*,", re.I)
+_RHETORICAL = re.compile(
+    r"^\W*(?:(?:hey|oh|so|and|by the way),? )*(?:did|have) I (?:ever |already )?(?:mention|tell|say|"
+    r"told|mentioned|said)\b",
+    re.I,
+)
+_PARENTHESIS = re.compile(
+    r"\s*\((?:which|it|that|formerly|previously|used|was|not|no longer|once|before)\b[^)]*\)|,\s+(?"
+    r":which|who) (?:was|used to be)\b[^,]*,",
+    re.I,
+)
 _PARAGRAPH = re.compile(r"[^\n]+")
 _SKIPPED_LEAD = re.compile(r"^[\s\-*•>\d.)]*(?=\S)")
 
@@ -78,9 +234,11 @@ def statements(text: str, speaker: str = "", role: str = "user") -> list[Stateme
     found: list[Statement] = []
     for start, end in _lines(text):
         sentence = text[start:end]
+        context = replace(context, over=False)
         if sentence.rstrip("\"'”’) ").endswith("?") and not _RHETORICAL.match(sentence):
             continue
-        for claim, context in _claims(clause_of(_plain(sentence)), context):
+        for claim, after in _claims(clause_of(_plain(sentence)), context):
+            context = after
             found.append(
                 Statement(
                     subject=claim.subject,
@@ -125,7 +283,7 @@ def _claims(clause: Clause, context: Context) -> Iterator[tuple[Claim, Context]]
             if denied is not None:
                 claim = Claim(claim.subject, claim.slot, claim.value, False, claim.single)
             last = claim.subject if claim.subject != context.me else context.last
-            context = Context(context.me, last, (claim.subject, claim.slot))
+            context = Context(context.me, last, (claim.subject, claim.slot), over=not claim.holds)
             yield claim, context
         before = end
         at = _next_start(clause, max(end, at + 1))
@@ -138,7 +296,11 @@ def _next_start(clause: Clause, at: int) -> int:
         if before.text in MARKS or before.lower in _BORDERS:
             return at
         named = clause.tokens[at].capital and clause.lower(at).endswith("'s")
-        bare = clause.lower(at) == "the" and before.lower not in LEMMAS
+        bare = clause.lower(at) == "the"
+        object_ = before.lower in LEMMAS or before.lower.endswith("ing")
+        if object_ and clause.lower(at) != "i":
+            at += 1
+            continue
         if (named or bare or clause.lower(at) in ("my", "our", "i")) and before.lower not in _GOVERNING:
             return at
         at += 1
@@ -155,7 +317,9 @@ def _blocked(clause: Clause, start: int, end: int) -> bool:
     """Whether what stands before a clause makes it a supposition, a wish or another's words."""
     for at in range(start, end):
         word = clause.lower(at)
-        if word in _UNREAL and not (word in ("would", "should", "could", "want", "wanted") and _saying(clause, at, end)):
+        if word in _UNREAL and not (
+            word in ("would", "should", "could", "want", "wanted") and _saying(clause, at, end)
+        ):
             return True
         if word == "asked" and clause.lower(at - 1) == "you":
             continue
@@ -167,10 +331,15 @@ def _blocked(clause: Clause, start: int, end: int) -> bool:
 def _saying(clause: Clause, at: int, end: int) -> bool:
     """Whether `I would` and `you should` only lead to a saying: `I would say`, `you should know`."""
     words = {clause.lemmas[place] for place in range(at, end)}
-    return bool(words & {"say", "know", "tell", "mention", "note", "remember", "add", "let", "update", "correct", "share"})
+    return bool(
+        words
+        & {"say", "know", "tell", "mention", "note", "remember", "add", "let", "update", "correct", "share"}
+    )
 
 
-def _read(clause: Clause, at: int, context: Context, who: Named | None) -> tuple[list[Claim], int, Named | None] | None:
+def _read(
+    clause: Clause, at: int, context: Context, who: Named | None
+) -> tuple[list[Claim], int, Named | None] | None:
     """The claims of the clause that begins at a token, the token after them, and whom they are about."""
     made = constructed(clause.after(at), context)
     if made is not None:
@@ -178,10 +347,14 @@ def _read(clause: Clause, at: int, context: Context, who: Named | None) -> tuple
     while clause.lower(at) in _LEADING and at + 1 < len(clause.tokens):
         at += 1
     if clause.lower(at) in ("it", "that", "this") and clause.lower(at + 1) in AUXILIARIES:
-        if not context.place[1]:
+        if not context.place[1] or not (context.over or _REVISED.search(clause.text)):
             return None
         said = framed(clause, at + 1, Named(context.place[0], (context.place[1],)))
-        return (*said, who) if said is not None else None
+        if said is None or any(
+            len(claim.value.split()) > 4 and not telling(claim.value) for claim in said[0]
+        ):
+            return None
+        return (*said, who)
     found = named_at(clause, at, context.me, context.last)
     if found is not None:
         said = framed(clause, found[1], found[0])
@@ -189,9 +362,10 @@ def _read(clause: Clause, at: int, context: Context, who: Named | None) -> tuple
     after = at
     while clause.lower(after) in ADVERBS:
         after += 1
+    verb = matching(clause.lemmas, after, OF_BEINGS)
     if who is None and at == 0:
         who = Named(context.me)
-    if who is not None and matching(clause.lemmas, after, OF_BEINGS) is not None:
+    if who is not None and verb is not None and (len(verb[0].words) > 1 or verb[0].kind != "state"):
         said = framed(clause, at, who)
         return (*said, who) if said is not None else None
     return None
@@ -202,6 +376,8 @@ def _consistent(found: list[Statement]) -> list[Statement]:
     kept: list[Statement] = []
     for statement in found:
         key = (statement.subject, statement.slot, statement.value.lower(), statement.holds)
-        if statement.slot and key not in {(one.subject, one.slot, one.value.lower(), one.holds) for one in kept}:
+        if statement.slot and key not in {
+            (one.subject, one.slot, one.value.lower(), one.holds) for one in kept
+        }:
             kept.append(statement)
     return kept

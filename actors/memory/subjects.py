@@ -1,4 +1,4 @@
-"""Who or what a noun phrase names: `my sister's dog`, `the port of the server`, `Alice`. Knows no verb's meaning."""
+"""Whom or what a noun phrase names: `my sister's dog`, `the port of the server`. Knows no verb's meaning."""
 
 import re
 from dataclasses import dataclass
@@ -13,21 +13,177 @@ _OWNERS = {"my": "me", "mine": "me", "our": "us", "the": "us", "this": "us", "th
 _THEIRS = frozenset(["his", "her", "their", "its"])
 _THEY = frozenset(["he", "she", "they", "him", "them"])
 _STOPS = frozenset(
-    """and but or because that who which whose where so if to from in on at with by since until as than when into
-    under near behind after before while per via about
-    """.split()
+    [
+        "it",
+        "i",
+        "you",
+        "we",
+        "they",
+        "he",
+        "she",
+        "them",
+        "me",
+        "us",
+        "him",
+        "how",
+        "what",
+        "why",
+        "there",
+        "here",
+        "just",
+        "and",
+        "but",
+        "or",
+        "because",
+        "that",
+        "who",
+        "which",
+        "whose",
+        "where",
+        "so",
+        "if",
+        "to",
+        "from",
+        "in",
+        "on",
+        "at",
+        "with",
+        "by",
+        "since",
+        "until",
+        "as",
+        "than",
+        "when",
+        "into",
+        "under",
+        "near",
+        "behind",
+        "after",
+        "before",
+        "while",
+        "per",
+        "via",
+        "about",
+    ]
 )
 _NO_NAMES = STOP_WORDS | frozenset(
-    """actually correction update yesterday today tomorrow now sorry hey hello hi ok okay well yes no yeah please
-    also just recently currently finally fyi btw note remember reminder thanks great good news turns since as
-    monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
-    september october november december last next favorite favourite new old current previous lately nowadays heads starting scratch if when
-    honestly oh anyway forget scratch never maybe perhaps apparently unfortunately luckily sadly quick small
-    """.split()
+    [
+        "actually",
+        "correction",
+        "update",
+        "yesterday",
+        "today",
+        "tomorrow",
+        "now",
+        "sorry",
+        "hey",
+        "hello",
+        "hi",
+        "ok",
+        "okay",
+        "well",
+        "yes",
+        "no",
+        "yeah",
+        "please",
+        "also",
+        "just",
+        "recently",
+        "currently",
+        "finally",
+        "fyi",
+        "btw",
+        "note",
+        "remember",
+        "reminder",
+        "thanks",
+        "great",
+        "good",
+        "news",
+        "turns",
+        "since",
+        "as",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "last",
+        "next",
+        "favorite",
+        "favourite",
+        "new",
+        "old",
+        "current",
+        "previous",
+        "lately",
+        "nowadays",
+        "sounds",
+        "feels",
+        "looks",
+        "seems",
+        "love",
+        "glad",
+        "hope",
+        "guess",
+        "wow",
+        "like",
+        "haha",
+        "yay",
+        "agreed",
+        "awesome",
+        "heads",
+        "starting",
+        "scratch",
+        "if",
+        "when",
+        "honestly",
+        "oh",
+        "anyway",
+        "forget",
+        "scratch",
+        "never",
+        "maybe",
+        "perhaps",
+        "apparently",
+        "unfortunately",
+        "luckily",
+        "sadly",
+        "quick",
+        "small",
+    ]
 )
 _RELATED = frozenset(
-    """friend colleague neighbor cousin kid roommate student client teacher coach aunt uncle niece nephew
-    """.split()
+    [
+        "friend",
+        "colleague",
+        "neighbor",
+        "cousin",
+        "kid",
+        "roommate",
+        "student",
+        "client",
+        "teacher",
+        "coach",
+        "aunt",
+        "uncle",
+        "niece",
+        "nephew",
+    ]
 )
 """Persons of whom one has several, so that a name says which."""
 _LAST_NAME = re.compile(r"\blast name\b", re.IGNORECASE)
@@ -65,10 +221,14 @@ class Named:
     def place(self) -> tuple[str, str]:
         """It as a slot of somebody: (`user's sister`, `birthday`); the name of a being is the being."""
         parts = self.parts
-        if len(parts) > 1 and parts[-1] == "name" and (is_being(parts[-2]) or parts[-2] in CANONICAL.values()):
+        if (
+            len(parts) > 1
+            and parts[-1] == "name"
+            and (is_being(parts[-2]) or parts[-2] in CANONICAL.values())
+        ):
             parts = parts[:-1]
         subject, thing = Named(self.root, parts[:-1])._split()
-        if parts and parts[-1] == "number" and not thing and subject != "user":
+        if parts and parts[-1] == "number" and not thing:
             return subject, "phone"
         return subject, slot_name(f"{thing} {parts[-1]}".strip()) if parts else ""
 
@@ -115,7 +275,12 @@ def _bare(clause: Clause, at: int, end: int, me: str) -> Named | None:
     last = slot.split(" ")[-1]
     known = slot.startswith("favorite ") or slot in CANONICAL.values() or last in EVENTS or last in ATTRIBUTES
     rest = clause.tokens[at + 1 : end]
-    if not known or is_being(slot) or "'" in clause.tokens[at].text or any(t.capital or t.lower in _OWNERS or "'" in t.text for t in rest):
+    if (
+        not known
+        or is_being(slot)
+        or "'" in clause.tokens[at].text
+        or any(t.capital or t.lower in _OWNERS or "'" in t.text for t in rest)
+    ):
         return None
     several = plural(clause.between(at, end))
     return Named(me, (slot,), clause.lower(at) in FORMER, several, vague=True)
@@ -129,7 +294,7 @@ def _begins(token: Token | None) -> bool:
 def _is_name(clause: Clause, at: int) -> bool:
     token = clause.tokens[at]
     plain = token.lower.removesuffix("'s").rstrip("'")
-    verb = at == 0 and token.lower in VERBS and token.lower == token.lemma
+    verb = at == 0 and (token.lower in VERBS or plain.endswith(("ing", "ly")))
     return token.capital and token.text[0].isalpha() and plain not in _NO_NAMES and not verb
 
 
@@ -143,11 +308,21 @@ def _end(clause: Clause, at: int, auxiliary: str = "") -> int:
             typed = end + 2 < len(clause.tokens) and clause.tokens[end + 2].capital
             if after is None or not (after.capital or typed or after.lower in _OWNERS or token.lower == "of"):
                 break
-        elif token.text in MARKS or token.lower in AUXILIARIES or token.lower in ADVERBS or token.lower in _STOPS:
-            break
-        elif end > at + 1 and _finite(clause, end, auxiliary):
-            break
-        elif end == at + 1 and clause.tokens[at].capital and clause.lower(at) not in _OWNERS and _finite(clause, end, auxiliary):
+        elif (
+            (
+                token.text in MARKS
+                or token.lower in AUXILIARIES
+                or token.lower in ADVERBS
+                or token.lower in _STOPS
+            )
+            or (end > at + 1 and _finite(clause, end, auxiliary))
+            or (
+                end == at + 1
+                and clause.tokens[at].capital
+                and clause.lower(at) not in _OWNERS
+                and _finite(clause, end, auxiliary)
+            )
+        ):
             break
         end += 1
     return end
@@ -162,19 +337,34 @@ def _finite(clause: Clause, at: int, auxiliary: str = "") -> bool:
         return token.lower in PARTICIPLES and auxiliary != ""
     if token.lower.endswith("ing"):
         return auxiliary in ("am", "is", "are", "was", "were") and clause.lower(at - 1) not in _OWNERS
-    if auxiliary in ("do", "does", "did", "can", "should", "will") or token.lower != token.lemma or is_past(token):
+    if (
+        auxiliary in ("do", "does", "did", "can", "should", "will")
+        or token.lower != token.lemma
+        or is_past(token)
+    ):
         return True
     return singular(clause.lower(at - 1)) != clause.lower(at - 1)
 
 
-def named(phrase: str, me: str, last: str = "") -> Named | None:
+def named(phrase: str, me: str, last: str = "", compound: bool = False) -> Named | None:
     """A noun phrase read by itself; None where it starts from nobody known.
+
+    `compound`: a name and a noun may stand together without an `'s`: `Atlas deadline`.
 
     Example: named("the port of our server", "user") is Named("user", ("server", "port")).
     """
-    phrase = re.sub(r"\b(of|for) (?:(?=(?:my|our|the|his|her|their)\b|[A-Z])|(?:project|team|server|service) (?=[A-Z]))", r"\1 ~", phrase.strip())
+    phrase = re.sub(
+        r"\b(of|for) (?:(?=(?:my|our|the|his|her|their)\b|[A-Z])|(?:project|team|server|service) (?=[A-Z]))",
+        r"\1 ~",
+        phrase.strip(),
+    )
     pieces = re.split(r"\s(?:of|for) ~", phrase)
-    steps = [step for piece in reversed(pieces) for step in re.split(r"(?<=\w)'s\s|(?<=s)'\s", piece) if step.strip()]
+    steps = [
+        step
+        for piece in reversed(pieces)
+        for step in re.split(r"(?<=\w)'s\s|(?<=s)'\s", piece)
+        if step.strip()
+    ]
     if not steps:
         return None
     words = steps[0].split()
@@ -182,23 +372,29 @@ def named(phrase: str, me: str, last: str = "") -> Named | None:
     several = plural(steps[-1]) and len(steps[-1].split()) + len(steps) > 1
     former = bool(FORMER & set(steps[-1].lower().split())) and not _LAST_NAME.search(phrase)
     if owner is None:
-        if not words[0][0].isupper():
+        if not words[0][0].isupper() or words[0].lower() in _THEIRS:
             return None
         count = next((i for i, word in enumerate(words) if not word[0].isupper()), len(words))
+        if count < len(words) and len(steps) == 1 and not compound:
+            return None
         return Named(_person(words[:count]), _parts([" ".join(words[count:]), *steps[1:]]), former, several)
     own, name = _apposed(words[1:])
     if name and own and slot_name(own[-1]) in _RELATED:
         return Named(name, _parts(steps[1:]), former, several)
     vague = words[0].lower() in ("the", "this", "that")
     if vague and own and own[0][0].isupper() and len(own) > 1:
-        return named(" ".join(own), me, last)
+        return named(" ".join(own), me, last, compound=True)
     return Named(owner, _parts([" ".join(own), *steps[1:]]), former, several, vague)
 
 
 def _apposed(words: list[str]) -> tuple[list[str], str]:
     """`sister Ana Silva` as the noun and the name beside it."""
     count = next((i for i, word in enumerate(words) if i and word[0].isupper()), len(words))
-    if 0 < count < len(words) and is_being(slot_name(words[count - 1])) and all(w[0].isupper() for w in words[count:]):
+    if (
+        0 < count < len(words)
+        and is_being(slot_name(words[count - 1]))
+        and all(w[0].isupper() for w in words[count:])
+    ):
         return words[:count], _person(words[count:])
     return words, ""
 
