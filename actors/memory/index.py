@@ -1,7 +1,9 @@
 """The vector cache: the one door to Chroma. It can be lost at any time, and knows no text and no file.
 
-One collection a space and user, holding row ids and vectors alone. A file beside it names the database it was
-filled from, so that one left by another database, or by a filling that was cut short, is not believed.
+One collection a space and user, holding row ids and vectors alone. A seal beside it names the database it was
+filled from and each file as it was left, and is off while Chroma writes. So what another database left, a
+filling cut short, or a file torn since, which Chroma may die of, is not believed: nothing is given to Chroma
+twice that was not sealed in between.
 
 Chroma begins an index by writing out memory as it found it: whatever this process had there before, deleted
 vectors and other users' text included. Until it has a thousand changes to write, that is all its file holds.
@@ -24,6 +26,7 @@ from actors.memory.spaces import PASSAGES, Space
 
 Vectors = NDArray[np.float32]
 FORMAT = 1
+MARK = "filled-from"
 BATCH = 2000
 """Vectors in one call to Chroma, below its own limit."""
 BEGUN = ("data_level0.bin", "length.bin")
@@ -44,16 +47,25 @@ class VectorIndex:
         self._client: Any = None
         self._collections: dict[str, Any] = {}
         self._alone = threading.RLock()
+        self._sealed: str | None = None
+        """The database that the seal names, while it is on."""
 
     def open(self, identity: str) -> bool:
         """Load Chroma (seconds) and its files. False if it starts empty and must be filled and sealed.
 
         Raises IndexFailed, after trying once with an empty directory.
         """
-        whole = self._sealed_by() == {"identity": identity, "format": FORMAT}
+        whole = self._sealed_by() == {
+            "identity": identity,
+            "format": FORMAT,
+            "files": _state(self._directory),
+        }
+        with _failures():
+            self._unseal()
         if whole:
             try:
                 self._open_client()
+                self.seal(identity)
             except IndexFailed:
                 whole = False
                 _forget_failed_clients()
@@ -63,6 +75,7 @@ class VectorIndex:
 
     def wipe(self) -> None:
         """Start again with an empty directory, unsealed. Raises IndexFailed."""
+        self._sealed = None
         with self._writing():
             self.close()
             if self._directory.exists():
@@ -73,15 +86,17 @@ class VectorIndex:
         """Say that every vector of that database is in here or in its outbox."""
         temporary = self._mark.with_suffix(".new")
         with temporary.open("w", encoding="utf-8") as file:
-            json.dump({"identity": identity, "format": FORMAT}, file)
+            state = _state(self._directory)
+            json.dump({"identity": identity, "format": FORMAT, "files": state}, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._mark)
+        self._sealed = identity
 
     def distrust(self) -> None:
         """After a failure: let go of the files, whatever their state, and have `open` begin with none."""
         with suppress(OSError):
-            self._mark.unlink(missing_ok=True)
+            self._unseal()
         with suppress(IndexFailed):
             self.close()
         with suppress(IndexFailed):
@@ -134,7 +149,7 @@ class VectorIndex:
 
     @property
     def _mark(self) -> Path:
-        return self._directory / "filled-from.json"
+        return self._directory / f"{MARK}.json"
 
     def _sealed_by(self) -> object:
         try:
@@ -169,10 +184,29 @@ class VectorIndex:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         with self._alone, _failures():
+            sealed = self._unseal()
             try:
                 yield
             finally:
                 _erase_begun(self._directory)
+            if sealed is not None:
+                self.seal(sealed)
+
+    def _unseal(self) -> str | None:
+        """Take the seal off; the database that it named."""
+        identity, self._sealed = self._sealed, None
+        self._mark.unlink(missing_ok=True)
+        return identity
+
+
+def _state(directory: Path) -> dict[str, list[int]]:
+    """Length and time of every file, by name: whether one was changed is seen without reading it."""
+    found = ((path, path.stat()) for path in sorted(directory.rglob("*")) if path.is_file())
+    return {
+        str(path.relative_to(directory)): [state.st_size, state.st_mtime_ns]
+        for path, state in found
+        if not path.name.startswith(MARK)
+    }
 
 
 def _erase_begun(directory: Path) -> None:

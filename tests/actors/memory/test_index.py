@@ -53,6 +53,7 @@ def test_an_index_begun_again_after_a_restart_holds_none_either(
     index.close()
     (begun, *_) = (tmp_path / "vectors").glob("*/data_level0.bin")
     begun.write_bytes(MARK * 100)
+    index.seal("identity")
     assert index.open("identity")
     for user in range(1, 9):
         leave_in_memory()
