@@ -27,24 +27,27 @@ class Batch:
 
 
 def added(connection: sqlite3.Connection, space: Space, user: int, numbers: Sequence[int]) -> None:
-    """Rows have new vectors. Those that wait to be told are told once: a vector is read when it is told."""
+    """Rows have new vectors.
+
+    A row waits to be told once: its vector is read when it is told, and overwrites what is there.
+    """
+    rows = connection.execute(
+        f"SELECT {space.vector_key} FROM {space.vectors} "
+        f"WHERE {space.vector_key} IN (SELECT value FROM json_each(?)) ORDER BY {space.vector_key}",
+        (json.dumps(list(numbers)),),
+    )
+    embedded = json.dumps([row[0] for row in rows.fetchall()])
+    _unsay(connection, space, user, embedded)
     connection.execute(
-        f"INSERT INTO outbox (space, user, chunk, present) "
-        f"SELECT ?, ?, v.{space.vector_key}, 1 FROM json_each(?) n "
-        f"CROSS JOIN {space.vectors} v ON v.{space.vector_key} = n.value "
-        f"WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.user = ? AND o.chunk = n.value "
-        "AND o.space = ? AND o.present)",
-        (space.name, user, json.dumps(list(numbers)), user, space.name),
+        "INSERT INTO outbox (space, user, chunk, present) SELECT ?, ?, value, 1 FROM json_each(?)",
+        (space.name, user, embedded),
     )
 
 
 def removed(connection: sqlite3.Connection, space: Space, user: int, numbers: Sequence[int]) -> None:
     """Rows are about to be deleted, or to lose their vectors."""
     wanted = json.dumps(list(numbers))
-    connection.execute(
-        "DELETE FROM outbox WHERE user = ? AND chunk IN (SELECT value FROM json_each(?)) AND space = ?",
-        (user, wanted, space.name),
-    )
+    _unsay(connection, space, user, wanted)
     connection.execute(
         "INSERT INTO outbox (space, user, chunk, present) SELECT ?, ?, value, 0 FROM json_each(?)",
         (space.name, user, wanted),
@@ -110,7 +113,22 @@ def truth(connection: sqlite3.Connection, space: Space = PASSAGES) -> dict[int, 
     return ids
 
 
+def told_truth(connection: sqlite3.Connection) -> dict[str, dict[int, set[int]]] | None:
+    """The truth of each space by its name; None while the cache has not heard everything."""
+    if connection.execute("SELECT 1 FROM outbox LIMIT 1").fetchone() is not None:
+        return None
+    return {space.name: truth(connection, space) for space in SPACES}
+
+
 def size(connection: sqlite3.Connection) -> int:
     """How many vectors there are, of all spaces."""
     counts = (connection.execute(f"SELECT count(*) FROM {space.vectors}").fetchone()[0] for space in SPACES)
     return int(sum(counts))
+
+
+def _unsay(connection: sqlite3.Connection, space: Space, user: int, numbers: str) -> None:
+    """What waited to be told of these rows (as JSON) is not so any more."""
+    connection.execute(
+        "DELETE FROM outbox WHERE user = ? AND chunk IN (SELECT value FROM json_each(?)) AND space = ?",
+        (user, numbers, space.name),
+    )

@@ -158,13 +158,11 @@ class VectorCache:
             await self._workers.write(outbox.told, batch.rows)
 
     async def _equals_truth(self) -> bool:
-        if await self._workers.read(outbox.next_batch) is not None:
+        truth = await self._workers.read(outbox.told_truth)
+        if truth is None:
             return True
-        for space in SPACES:
-            held = await self._call(self._index.ids, space)
-            if await self._workers.read(outbox.truth, space) != held:
-                return False
-        return True
+        held = {space.name: await self._call(self._index.ids, space) for space in SPACES}
+        return truth == held
 
     def _failed(self, error: Exception) -> None:
         log.warning("the vector cache is off, search reads the vectors in SQLite: %s", error)

@@ -83,6 +83,22 @@ async def test_the_outbox_tells_vectors_that_come_later(keeper: Keeper, vectors_
     assert len(batch.rows) == 2
 
 
+async def test_an_edit_is_told_after_what_it_replaces(keeper: Keeper, vectors_of: Any) -> None:
+    written = await remember(keeper, "e1", ["one", "two"], vectors_of(2))
+    vectors = vectors_of(2, 7)
+    await keeper.update_memory("u", "e2", written[0].id, text="new", vector=vectors[0])
+    await keeper.update_memory("u", "e3", written[1].id, text="without a vector yet")
+    held: dict[int, bytes] = {}
+    while batch := await keeper._open.read(outbox.next_batch):
+        for place, number in enumerate(batch.chunks.tolist()):
+            held.pop(number, None)
+            if batch.vectors is not None:
+                held[number] = batch.vectors[place].tobytes()
+        await keeper._open.write(outbox.told, batch.rows)
+    assert held == {1: vectors[0].tobytes()}
+    assert await keeper._open.read(outbox.told_truth) == {"passages": {}, "memories": {1: {1}}}
+
+
 async def test_both_spaces_share_one_cache(cached: Keeper, adder: Any, vectors_of: Any) -> None:
     await adder(cached)("a.txt", "one\ntwo")
     written = await remember(cached, "e1", ["one", "two", "three"], vectors_of(3))
