@@ -36,6 +36,7 @@ _TELLING = re.compile(
     r" (?:as|for|about|under)\b|\b(?:do you think|did you say|again|would you say|is it that)\b",
     re.IGNORECASE,
 )
+_WAS = re.compile(r"\s(?:was|were)\s*$")
 _THEN_WHAT = re.compile(
     r"[,;.]?\s*(?:what|which|who|where|when|how)(?:'s| was| is| are| were) (?:it|that|they|he|she)(?"
     r": again)?$",
@@ -137,7 +138,8 @@ def asked(question: str, speaker: str = "") -> tuple[Asked, ...]:
     """
     me = speaker.strip().lower() or "user"
     question = _THE_ONE.sub(r"\1 \2 does \3 \4", _THEN_WHAT.sub("", question.strip().rstrip("?!. ")))
-    clause = clause_of(_TELLING.sub(" ", _NOW.sub("", question.strip().rstrip("?!. "))))
+    told, tellings = _TELLING.subn(" ", _NOW.sub("", question))
+    clause = clause_of(_WAS.sub("", told) if tellings else told)
     past = _PAST.search(_PRESENT.sub("", clause.text)) is not None
     found: dict[tuple[str, str], None] = {}
     for subject, slot in _places(clause, me):

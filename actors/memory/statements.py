@@ -199,7 +199,7 @@ _LEADING = frozenset(
 )
 _REVISED = re.compile(r"\b(?:now|actually|instead|no longer|anymore|not)\b", re.IGNORECASE)
 _ASIDE = re.compile(
-    r"\b(?:if|in case|should|whenever|when) (?:you|anyone|anybody|someone|it)\b[^,:;]*(?=[,:;])|\b(?:if|"
+    r"\b(?:if|in case|should|whenever|when) (?:you|anyone|anybody|someone)\b[^,:;]*(?=[,:;])|\b(?:if|"
     r"as far as) I (?:remember|recall|am not mistaken|know)\b"
     r"|\b(?:could|can|would|will) you (?:please )?(?=(?:remember|note|update|change|save|store|record|put|"
     r"set|add|keep|forget|make))"
