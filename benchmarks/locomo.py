@@ -12,24 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.memory.held import Turn as Turn
+
 K = 10
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open", 4: "single-hop", 5: "adversarial"}
 _SESSION = re.compile(r"session_(\d+)")
 _TURN = re.compile(r"D\d+:\d+")
 _DATE = "%I:%M %p on %d %B, %Y"
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One thing said; `session` numbers sessions from 1, `ordinal` turns within it from 0."""
-
-    id: str
-    session: int
-    ordinal: int
-    speaker: str
-    text: str
-    said_at: float
-    """Unix seconds of the session's beginning, one second later with each turn."""
 
 
 @dataclass(frozen=True, slots=True)

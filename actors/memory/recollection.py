@@ -1,27 +1,51 @@
 """Finds the memories that answer a question: two rounds, the second seeded by the first. Knows no SQL."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from actors.memory.cues import CUES, asks, cues, wanted, words_held
 from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.signals import (
+    KERNEL,
     Asking,
     Floats,
     Neighbourhood,
     Rows,
-    known_cosines,
-    lexical,
+    Signals,
     read_question,
+    relative,
+    signals,
+    weighed,
 )
 from actors.memory.source import Source, Vectors
+from actors.memory.words import tokens
 
-CANDIDATES = 300
-"""Memories that all features are computed of."""
-SEEDS = 5
+CANDIDATES = 128
+"""Memories of which all features are computed, in the first round."""
+MORE = 32
+"""Memories that the second round adds."""
+SEEDS = 6
 """Memories of the first round that seed the second."""
+SEED_TERMS = 6
+"""Words of the seeds that the question lacks, looked up in the second round."""
+ALIKE = 10
+"""Memories of the first round that others are compared with by vector."""
+SHORTEST_TERM = 3
+FIRST = (
+    *("own", "window", "covered", "around", "cosine", "cosine_window", "session", "session_cosine"),
+    *("speaker", "other", "asked", "asked_words", "asked_cosine", "length", "opens", *CUES),
+)
+"""Features of the first round."""
+SECOND = (
+    *("standing", "standing_spread", "crowd", "crowd_spread", "top", "near_before", "near_after", "company"),
+    *("alike", "alike_best", "alike_mean", "expansion", "expansion_window"),
+)
+"""Features of the second round, beside those of the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +61,15 @@ class Ranked:
     hop: Literal[1, 2]
 
 
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Rows, ascending, with their words (stem → word) and first features, each shape (len(rows),)."""
+
+    rows: Rows
+    words: list[dict[str, str]]
+    features: dict[str, Floats]
+
+
 def recollect(
     source: Source, query: str, vector: Vectors | None, limit: int, ranker: Ranker = SHIPPED
 ) -> list[Ranked]:
@@ -44,72 +77,174 @@ def recollect(
 
     `vector` is the question's, unit length; without it, or where memories have none, words alone decide.
     """
-    columns, allowed = source.columns, source.allowed
-    if limit < 1 or not allowed.any():
+    if limit < 1 or not source.allowed.any():
         return []
-    near = Neighbourhood(columns, allowed)
-    asking = read_question(query, columns.speakers)
-    rows, features = first_round(source, asking, vector, near, max(CANDIDATES, limit))
-    first = ranker.score(ranker.first, features)
-    features |= second_round(source, rows, first, near)
-    scores = first + ranker.score(ranker.second, features)
-    order = np.lexsort((rows, -scores))[:limit]
-    before = set(np.lexsort((rows, -first))[:limit].tolist())
+    found, first = candidates(source, query, vector, limit, ranker)
+    scores = ranker.score(ranker.second, found.features)
+    order = _best_first(found.rows, scores)[:limit].tolist()
+    before = set(_best_first(found.rows, first)[:limit].tolist())
     return [
         Ranked(
-            row=int(rows[one]),
+            row=int(found.rows[one]),
             score=float(scores[one]),
-            parts={name: float(values[one]) for name, values in features.items()},
+            parts={name: float(values[one]) for name, values in found.features.items()},
             hop=1 if one in before else 2,
         )
-        for one in order.tolist()
+        for one in order
     ]
 
 
-def first_round(
-    source: Source, asking: Asking, vector: Vectors | None, near: Neighbourhood, count: int
-) -> tuple[Rows, dict[str, Floats]]:
-    """The `count` best rows by a cheap fusion, ascending, and their features."""
+def candidates(
+    source: Source, query: str, vector: Vectors | None, limit: int, ranker: Ranker
+) -> tuple[Candidates, Floats]:
+    """What is ranked, with the features of both rounds, and the first round's scores (-inf: not in it)."""
+    near = Neighbourhood(source.columns, source.allowed)
+    asking = read_question(query, source.columns.speakers)
+    told = signals(source, asking, vector, near)
+    cheap = _cheap(told, near)
+    once = read(source, asking, told, near, _best_rows(cheap, near, max(CANDIDATES, limit)))
+    scores = ranker.score(ranker.first, once.features)
+    expansion = expand(source, asking, once, scores, near)
+    taken = near.allowed.copy()
+    taken[once.rows] = 0
+    more = _best_rows(cheap + expansion, near, MORE, taken)
+    both = joined(once, read(source, asking, told, near, more)) if len(more) else once
+    all_scores = ranker.score(ranker.first, both.features)
+    both.features.update(second_round(source, both.rows, all_scores, expansion, near))
+    return both, np.where(np.isin(both.rows, once.rows), all_scores, -np.inf)
+
+
+def read(source: Source, asking: Asking, told: Signals, near: Neighbourhood, rows: Rows) -> Candidates:
+    """The rows with FIRST features."""
     columns = source.columns
-    words = lexical(source, asking, near)
-    cosine = known_cosines(source, vector, near)
-    cosine_near = np.maximum.reduce([near.shifted(cosine, away) for away in (-1, 1)])
-    fused = words.own + 1.5 * words.window + 2.0 * cosine + 0.5 * cosine_near
-    rows = best_rows(fused, near, count)
     texts = source.texts(rows.tolist())
-    named = np.isin(columns.speaker, list(asking.named)) if asking.named else np.zeros(len(cosine), np.bool_)
-    return rows, {
-        "own": words.own[rows],
-        "window": words.window[rows],
-        "session": words.session[rows],
-        "covered": words.covered[rows],
-        "around": words.around[rows],
-        "cosine": cosine[rows],
-        "cosine_near": cosine_near[rows],
-        "speaker": named[rows].astype(np.float32),
-        "asks": np.array([text.rstrip().endswith("?") for text in texts], np.float32),
+    previous = near.linked[1][rows] * near.allowed[rows - 1]
+    asked = np.array([asks(text) for text in source.texts(np.maximum(rows - 1, 0).tolist())], np.float32)
+    asked *= previous
+    want = wanted(asking.text, asking.terms)
+    words = [words_held(text) for text in texts]
+    wording = np.array(
+        [cues(text, held, want) for text, held in zip(texts, words, strict=True)], np.float32
+    ).reshape(len(rows), len(CUES))
+    features = {
+        "own": told.own[rows],
+        "window": told.window[rows],
+        "covered": told.covered[rows],
+        "around": told.around[rows],
+        "cosine": told.cosine[rows],
+        "cosine_window": told.cosine_window[rows],
+        "session": near.best(told.window)[rows],
+        "session_cosine": near.best(told.cosine)[rows],
+        "speaker": told.speaker[rows],
+        "other": told.other[rows],
+        "asked": asked,
+        "asked_words": asked * near.shifted(told.own, -1)[rows],
+        "asked_cosine": asked * near.shifted(told.cosine, -1)[rows],
         "length": np.log1p(columns.words[rows]).astype(np.float32) / 4,
+        "opens": 1 - near.linked[1][rows],
     }
+    return Candidates(rows, words, features | dict(zip(CUES, wording.T, strict=True)))
 
 
-def second_round(source: Source, rows: Rows, first: Floats, near: Neighbourhood) -> dict[str, Floats]:
-    """What the best of the first round say of all: alike in vector, or standing next to them."""
-    seeds = np.lexsort((rows, -first))[:SEEDS]
-    odds = np.exp(first - first.max())
-    spread = np.zeros(len(near.allowed), np.float32)
-    spread[rows] = odds / odds.sum()
+def joined(one: Candidates, other: Candidates) -> Candidates:
+    """Both, the rows ascending again."""
+    rows = np.concatenate([one.rows, other.rows])
+    order = np.argsort(rows, kind="stable")
+    words = one.words + other.words
+    features = {
+        name: np.concatenate([values, other.features[name]])[order] for name, values in one.features.items()
+    }
+    return Candidates(rows[order], [words[place] for place in order.tolist()], features)
+
+
+def expand(source: Source, asking: Asking, once: Candidates, scores: Floats, near: Neighbourhood) -> Floats:
+    """How much of what the best of the first round say beyond the question each memory says, shape (N,)."""
+    seeds = _best_first(once.rows, scores)[:SEEDS]
+    odds = np.exp(scores[seeds] - scores[seeds].max())
+    names = {part for name in source.columns.speakers for part in tokens(name)}
+    known = {*asking.terms, *names}
+    held = Counter(one for words in once.words for one in words)
+    likely: dict[str, float] = {}
+    for seed, share in zip(seeds.tolist(), (odds / odds.sum()).tolist(), strict=True):
+        for stem, word in once.words[seed].items():
+            if len(word) >= SHORTEST_TERM and word not in known:
+                likely[word] = likely.get(word, 0.0) + share * math.log(1 + len(once.rows) / held[stem])
+    terms = sorted(likely, key=lambda word: (-likely[word], word))[:SEED_TERMS]
+    found = np.zeros(len(near.allowed), np.float32)
+    for term, (frequency, rarity) in weighed(source, terms, near).items():
+        found += np.float32(likely[term] * rarity) * frequency
+    return relative(found)
+
+
+def second_round(
+    source: Source, rows: Rows, first: Floats, expansion: Floats, near: Neighbourhood
+) -> dict[str, Floats]:
+    """SECOND features: what the best of the first round, as a list, say of each row."""
+    order = _best_first(rows, first)
+    shares = np.exp(first - first.max())
+    shares /= shares.sum()
+    spread = _entropy(shares)
+    dense = np.zeros(len(near.allowed), np.float32)
+    dense[rows] = np.sqrt(shares)
+    crowd = _crowd(near.stretch[rows], order)
+    mass = np.bincount(near.stretch[rows], shares, len(near.starts))[near.stretch[rows]]
+    top = order[:ALIKE]
     vectors = source.vectors(rows.tolist())
-    alike = vectors @ vectors[seeds].T
-    alike[seeds, np.arange(len(seeds))] = 0
-    return {
-        "cosine_found": alike.max(axis=1, initial=0.0).astype(np.float32),
-        "near_found": (near.shifted(spread, -1) + near.shifted(spread, 1))[rows],
+    alike = vectors @ vectors[top].T
+    alike[top, np.arange(len(top))] = 0
+    standing = first - first.max()
+    rank = np.empty(len(rows), np.float32)
+    rank[order] = np.arange(len(rows))
+    found = {
+        "standing": standing,
+        "standing_spread": standing * spread,
+        "crowd": crowd,
+        "crowd_spread": crowd * spread,
+        "top": 1 / (1 + rank / 5),
+        "near_before": near.shifted(dense, -1)[rows],
+        "near_after": near.shifted(dense, 1)[rows],
+        "company": np.sqrt(np.maximum(mass - shares, 0)),
+        "alike": alike[:, :3].max(axis=1),
+        "alike_best": alike.max(axis=1),
+        "alike_mean": alike[:, :5].mean(axis=1),
+        "expansion": expansion[rows],
+        "expansion_window": near.spread(expansion, KERNEL)[rows],
     }
+    return {name: np.asarray(values, np.float32) for name, values in found.items()}
 
 
-def best_rows(scores: Floats, near: Neighbourhood, count: int) -> Rows:
+def _cheap(told: Signals, near: Neighbourhood) -> Floats:
+    """The fixed fusion that picks candidates: its best 128 hold 0.96 of what its best 200 hold."""
+    found = told.own + 4 * told.window + 1.5 * told.around + 8 * told.cosine_window
+    found += 1.2 * told.speaker - 0.6 * told.other + 1.5 * near.best(told.window)
+    return found.astype(np.float32)
+
+
+def _crowd(stretches: Rows, order: Rows) -> Floats:
+    """How many of the same stretch stand higher, logarithmic."""
+    seen: Counter[int] = Counter()
+    higher = np.zeros(len(order), np.float32)
+    for place in order.tolist():
+        stretch = int(stretches[place])
+        higher[place] = seen[stretch]
+        seen[stretch] += 1
+    return np.log1p(higher) / 3
+
+
+def _entropy(shares: Floats) -> float:
+    """0: one memory answers; 1: all do alike."""
+    if len(shares) < 2:
+        return 0.0
+    return float(-(shares * np.log(shares + 1e-12)).sum() / math.log(len(shares)))
+
+
+def _best_first(rows: Rows, scores: Floats) -> Rows:
+    return np.lexsort((rows, -scores))
+
+
+def _best_rows(scores: Floats, near: Neighbourhood, count: int, among: Floats | None = None) -> Rows:
     """The `count` allowed rows with the greatest scores, ascending."""
-    allowed = np.flatnonzero(near.allowed)
+    allowed = np.flatnonzero(near.allowed if among is None else among)
     if len(allowed) > count:
         allowed = allowed[np.argpartition(-scores[allowed], count - 1)[:count]]
     return np.sort(allowed)

@@ -1,4 +1,4 @@
-"""What a question, a user's memories and their neighbours say of each memory, in numbers. Knows no weights.
+"""What a question says of each of a user's memories by words, vector and neighbours. Knows no weights.
 
 A memory that may not be answered with says nothing: its words, vector and text touch no score of another's.
 """
@@ -18,13 +18,16 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 MOST_TERMS = 24
-"""Content words of a question that are looked up; of more, the rarest would have to be chosen first."""
+"""Content words of a question that are looked up, the first ones."""
 REACH = 2
 """Turns before and after a memory that belong to its window."""
 KERNEL = (1.0, 0.6, 0.35)
 """How much a word counts in the memory itself, one turn away, two turns away."""
+COSINE_KERNEL = (0.4, 0.2, 0.1)
 HALF = 0.8
 """Spread frequency of a word in a window at which it counts half of what it can."""
+MOST_FREQUENT = 2.2
+"""Where BM25's frequency of a word in one memory saturates."""
 GAP_S = 12 * 3600.0
 """Longer silence parts a session: what was said before is no neighbour of what was said after."""
 ASKER = frozenset(["i", "me", "my", "mine", "myself"])
@@ -49,8 +52,8 @@ def read_question(text: str, speakers: Sequence[str]) -> Asking:
         named.add(speakers.index(""))
     words = content_words(text)
     unnamed = [word for word in words if word not in of_name] or words
-    by_stem = {stem(word): word for word in reversed(unnamed)}
-    return Asking(text, tuple(list(reversed(by_stem.values()))[:MOST_TERMS]), frozenset(named))
+    first = {stem(word): word for word in reversed(unnamed)}
+    return Asking(text, tuple(list(reversed(first.values()))[:MOST_TERMS]), frozenset(named))
 
 
 class Neighbourhood:
@@ -62,101 +65,136 @@ class Neighbourhood:
         if size > 1:
             same = columns.session[1:] == columns.session[:-1]
             joined[1:] = same & (np.abs(np.diff(columns.said_at)) <= GAP_S)
-        self.stretch: NDArray[np.int64] = np.cumsum(~joined) - 1
-        self.stretches = int(self.stretch[-1]) + 1 if size else 0
         self.allowed = allowed.astype(np.float32)
-        self._linked: dict[int, Floats] = {}
+        self.starts: Rows = np.flatnonzero(~joined)
+        """The first row of each stretch of neighbours."""
+        self.stretch: Rows = np.cumsum(~joined) - 1
+        self.linked = [np.ones(size, np.float32)]
+        """By distance: 1 where the row so far before belongs to the same stretch."""
         for away in range(1, REACH + 1):
             linked = np.zeros(size, np.float32)
-            if size > away:
-                linked[away:] = self.stretch[away:] == self.stretch[:-away]
-            self._linked[away] = linked
+            linked[away:] = self.stretch[away:] == self.stretch[:-away]
+            self.linked.append(linked)
 
     def shifted(self, values: Floats, away: int) -> Floats:
         """Each memory's neighbour's value: `away` turns before (negative) or after; 0 where there is none."""
         found = np.zeros_like(values)
-        linked = self._linked[abs(away)]
-        if away < 0 and len(values) > -away:
+        linked = self.linked[abs(away)]
+        if away < 0:
             found[-away:] = values[:away] * linked[-away:]
-        elif away > 0 and len(values) > away:
+        else:
             found[:-away] = values[away:] * linked[away:]
         return found
 
-    def spread(self, values: Floats) -> Floats:
-        """The sum over the window, weighted by KERNEL."""
-        found = KERNEL[0] * values
+    def spread(self, values: Floats, kernel: Sequence[float]) -> Floats:
+        """The weighted sum over the window; `kernel` by distance."""
+        found = np.float32(kernel[0]) * values
         for away in range(1, REACH + 1):
-            found += KERNEL[away] * (self.shifted(values, -away) + self.shifted(values, away))
+            beside = self.shifted(values, -away) + self.shifted(values, away)
+            found += np.float32(kernel[away]) * beside
+        return found
+
+    def best(self, values: Floats) -> Floats:
+        """The greatest value of each memory's stretch."""
+        found: Floats = np.maximum.reduceat(values, self.starts)[self.stretch]
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class Lexical:
-    """What the words say of each memory; each shape (N,), the first three relative to the best memory's."""
+class Signals:
+    """What words and vector say of each memory; each shape (N,)."""
 
     own: Floats
+    """BM25 of the memory's own words, relative to the best."""
     window: Floats
-    session: Floats
+    """The same of its window: words of neighbours count less, many count little more than one."""
     covered: Floats
     """Share of the question's weight that the memory's own words hold."""
     around: Floats
     """The same of the window's words."""
+    cosine: Floats
+    """Above the mean cosine of all."""
+    cosine_window: Floats
+    speaker: Floats
+    """1: the one speaker that the question names; 0.5: it names several; else 0."""
+    other: Floats
+    """1: another than the one speaker that the question names."""
 
 
-def lexical(source: Source, asking: Asking, near: Neighbourhood) -> Lexical:
-    """The terms' frequencies by memory, window and session, saturated and weighted by rarity."""
-    size = len(near.allowed)
-    among = float(near.allowed.sum())
-    own, window, covered, around = (np.zeros(size, np.float32) for _ in range(4))
-    session = np.zeros(near.stretches, np.float32)
-    total = 0.0
-    for hits in source.hits(asking.terms).values():
-        frequency = saturated(hits, size) * near.allowed
-        held = float(np.count_nonzero(frequency))
-        rarity = math.log(1 + (among - held + 0.5) / (held + 0.5))
-        total += rarity
-        if not held:
-            continue
-        nearby = near.spread(frequency)
-        own += rarity * frequency
-        window += rarity * nearby / (nearby + HALF)
-        covered += rarity * (frequency > 0)
-        around += rarity * (nearby > 0)
-        said = np.bincount(near.stretch, frequency, near.stretches).astype(np.float32)
-        session += rarity * said / (said + 2.0)
-    share = 1 / total if total else 0.0
-    return Lexical(
+def signals(source: Source, asking: Asking, vector: Vectors | None, near: Neighbourhood) -> Signals:
+    """All of them, for every memory of the user; `vector` is the question's."""
+    own, window, covered, around = _words(source, asking, near)
+    cosine = _cosines(source, vector, near)
+    speaker, other = _spoken(source.columns, asking)
+    return Signals(
         own=relative(own),
         window=relative(window),
-        session=relative(session)[near.stretch] if size else own,
-        covered=covered * share,
-        around=around * share,
+        covered=covered,
+        around=around,
+        cosine=cosine,
+        cosine_window=near.spread(cosine, COSINE_KERNEL),
+        speaker=speaker,
+        other=other,
     )
 
 
-def saturated(hits: Hits, size: int) -> Floats:
-    """A term's frequency in each memory as BM25 sees it (saturated, by length; 0 to 2.2), shape (size,)."""
-    found = np.zeros(size, np.float32)
-    held = len(hits.rows)
-    if held:
-        rarity = max(math.log((size - held + 0.5) / (held + 0.5)), 1e-6)
-        found[hits.rows] = np.clip(hits.scores / rarity, 0.05, 2.2)
+def weighed(source: Source, terms: Sequence[str], near: Neighbourhood) -> dict[str, tuple[Floats, float]]:
+    """Each term's saturated frequency in every memory, and its rarity; terms that are nowhere too."""
+    size, among = len(near.allowed), float(near.allowed.sum())
+    found: dict[str, tuple[Floats, float]] = {}
+    for term, hits in source.hits(terms).items():
+        frequency = _frequency(hits, size) * near.allowed
+        held = float(np.count_nonzero(frequency))
+        found[term] = frequency, math.log(1 + (among - held + 0.5) / (held + 0.5))
     return found
 
 
 def relative(values: Floats) -> Floats:
     """Divided by the greatest; zeros where nothing is above 0."""
     best = float(values.max(initial=0.0))
-    return values / best if best > 0 else np.zeros_like(values)
+    return values / np.float32(best) if best > 0 else np.zeros_like(values)
 
 
-def known_cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Floats:
-    """Cosines of what may be answered with; where one is not known, the mean of those that are, else 0."""
+def _words(source: Source, asking: Asking, near: Neighbourhood) -> tuple[Floats, Floats, Floats, Floats]:
+    own, window, covered, around = (np.zeros(len(near.allowed), np.float32) for _ in range(4))
+    total = 1e-9
+    for frequency, rarity in weighed(source, asking.terms, near).values():
+        total += rarity
+        if frequency.any():
+            weight = np.float32(rarity)
+            nearby = near.spread(frequency, KERNEL)
+            own += weight * frequency
+            window += weight * (nearby / (nearby + np.float32(HALF)))
+            covered += weight * (frequency > 0)
+            around += weight * (nearby > 0)
+    return own, window, covered / np.float32(total), around / np.float32(total)
+
+
+def _frequency(hits: Hits, size: int) -> Floats:
+    """BM25 of one term without its rarity: the frequency, saturated and by the memory's length."""
+    found = np.zeros(size, np.float32)
+    held = len(hits.rows)
+    if held:
+        rarity = max(math.log((size - held + 0.5) / (held + 0.5)), 1e-6)
+        found[hits.rows] = np.clip(hits.scores / rarity, 0.05, MOST_FREQUENT)
+    return found
+
+
+def _cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Floats:
     size = len(near.allowed)
-    if vector is None or not size:
+    if vector is None:
         return np.zeros(size, np.float32)
     cosines = np.asarray(source.cosines(vector), np.float32)
     known = np.isfinite(cosines) & (near.allowed > 0)
     if not known.any():
         return np.zeros(size, np.float32)
-    return np.where(known, cosines, cosines[known].mean()).astype(np.float32)
+    return np.where(known, cosines - cosines[known].mean(), 0).astype(np.float32)
+
+
+def _spoken(columns: Columns, asking: Asking) -> tuple[Floats, Floats]:
+    size = len(columns.speaker)
+    if len(asking.named) != 1:
+        return np.full(size, 0.5 * bool(asking.named), np.float32), np.zeros(size, np.float32)
+    (name,) = asking.named
+    speaker = (columns.speaker == name).astype(np.float32)
+    return speaker, 1 - speaker

@@ -1,0 +1,125 @@
+"""Learns a ranker from conversations, questions and the turns that answer them. Knows no shipped weights."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from actors.memory.fit import RIDGE, Group, fit
+from actors.memory.held import Held, Turn
+from actors.memory.ranker import Ranker, save
+from actors.memory.recollection import CANDIDATES, FIRST, SECOND, Candidates, candidates
+from actors.memory.source import Vectors
+from actors.messages import InvalidRequest
+
+Embed = Callable[[Sequence[str]], Vectors]
+"""Texts to unit vectors, shape (len(texts), dimensions)."""
+PLAIN = Ranker(first={"window": 4.0, "cosine_window": 8.0}, second={})
+"""Orders candidates before anything is learned."""
+FEWEST = 20
+"""Questions below which nothing worth using is learned."""
+DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One conversation's turns, and its questions, each with the ids of the turns that answer it."""
+
+    turns: tuple[Turn, ...]
+    questions: tuple[tuple[str, frozenset[str]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A question within its conversation, embedded."""
+
+    held: Held
+    text: str
+    vector: Vectors | None
+    evidence: frozenset[str]
+
+
+def prepare(lessons: Iterable[Lesson], embed: Embed | None) -> list[Prepared]:
+    """Every question of every lesson."""
+    found: list[Prepared] = []
+    for lesson in lessons:
+        held = Held(lesson.turns, embed([turn.text for turn in lesson.turns]) if embed else None)
+        vectors = embed([text for text, _ in lesson.questions]) if embed else None
+        for place, (text, evidence) in enumerate(lesson.questions):
+            found.append(Prepared(held, text, None if vectors is None else vectors[place], evidence))
+    return found
+
+
+def learn(asked: Sequence[Prepared], ridge: float = RIDGE) -> Ranker:
+    """Weights of the first round, then those of the second over what the first one finds."""
+    first = _named(FIRST, fit([_group(one, PLAIN, FIRST) for one in asked], ridge))
+    half = Ranker(first=first, second={})
+    names = (*FIRST, *SECOND)
+    return Ranker(first=first, second=_named(names, fit([_group(one, half, names) for one in asked], ridge)))
+
+
+def train(examples: Path, target: Path, embed: Embed | None) -> int:
+    """Learn from a JSONL file and write the weights; how many questions they were learned from.
+
+    Each line: {"turns": [{"id", "session", "speaker", "text", "said_at"}], "questions": [{"question",
+    "evidence": [turn ids]}]}; `said_at` in Unix seconds. Raises InvalidRequest for a file that is not so, or
+    with too few questions.
+    """
+    asked = prepare(read_examples(examples), embed)
+    if len(asked) < FEWEST:
+        raise InvalidRequest(f"{examples} has {len(asked)} questions with evidence: {FEWEST} are needed")
+    save(learn(asked), target)
+    return len(asked)
+
+
+def read_examples(path: Path) -> list[Lesson]:
+    """The conversations of a JSONL file. Raises InvalidRequest, naming the line that is wrong."""
+    lessons: list[Lesson] = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            lessons.append(_lesson(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidRequest(
+                f"{path}, line {number}: no conversation with questions ({error!r})"
+            ) from error
+    return lessons
+
+
+def _lesson(record: dict[str, list[dict[str, object]]]) -> Lesson:
+    sessions: dict[str, int] = {}
+    counts: dict[int, int] = {}
+    turns: list[Turn] = []
+    for said in record["turns"]:
+        session = sessions.setdefault(str(said["session"]), len(sessions))
+        counts[session] = ordinal = counts.get(session, -1) + 1
+        when = float(str(said["said_at"]))
+        turns.append(Turn(str(said["id"]), session, ordinal, str(said["speaker"]), str(said["text"]), when))
+    known = {turn.id for turn in turns}
+    questions: list[tuple[str, frozenset[str]]] = []
+    for one in record["questions"]:
+        given = one["evidence"]
+        if not isinstance(given, list) or not known.issuperset(given):
+            raise ValueError(f"evidence {given!r} is not of its turns")
+        if given:
+            questions.append((str(one["question"]), frozenset(given)))
+    return Lesson(tuple(turns), tuple(questions))
+
+
+def _group(one: Prepared, ranker: Ranker, names: Sequence[str]) -> Group:
+    found: Candidates
+    found, _ = candidates(one.held, one.text, one.vector, CANDIDATES, ranker)
+    ids = [one.held.turns[row].id for row in found.rows.tolist()]
+    return Group(
+        values=np.stack([found.features[name] for name in names], axis=1),
+        right=np.array([turn in one.evidence for turn in ids]),
+    )
+
+
+def _named(
+    names: Sequence[str], weights: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> dict[str, float]:
+    return {name: round(float(weight), DIGITS) for name, weight in zip(names, weights, strict=True)}
