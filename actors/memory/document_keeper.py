@@ -81,7 +81,7 @@ class DocumentKeeper(Partition):
         no text, forgets it soon after.
         """
         await self._open.write(files.delete, user, file_id)
-        await self._empty_log()
+        await self._rewrite()
         self._wake()
 
     async def create_store(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from actors.identity import RANDOM, Identity
 from actors.memory import indexing, width
-from actors.memory.database import next_number
+from actors.memory.database import next_number, to_rewrite
 from actors.memory.spaces import PASSAGES
 from actors.memory.users import user_number
 from actors.memory.vectors import Vectors
@@ -156,6 +156,7 @@ def delete(connection: sqlite3.Connection, user: str, file_id: str) -> None:
         indexing.drop(connection, PASSAGES, number)
     else:
         indexing.scrub(connection, PASSAGES, number)
+    to_rewrite(connection)
 
 
 def file_number(connection: sqlite3.Connection, user: str, file_id: str, param: str = "file_id") -> int:

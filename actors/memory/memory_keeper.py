@@ -1,7 +1,5 @@
 """The calls of a keeper that concern memories. Knows no document, no model and no HTTP."""
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,7 +21,6 @@ from actors.memory import (
     tombs,
     writing,
 )
-from actors.memory.database import rewrite, rewrite_is_due
 from actors.memory.memory_source import Limits
 from actors.memory.partition import Partition
 from actors.memory.partitions import owner_of
@@ -45,7 +42,6 @@ from actors.memory.records import (
 from actors.messages import InvalidRequest, Json
 from configs.schema import DocumentSettings, MemorySettings
 
-log = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
 
 
@@ -65,16 +61,8 @@ class MemoryKeeper(Partition):
         super().__init__(directory, documents, identity, memory)
         self._recent = RecentTurns()
         self._expiries = expiry.Expiries()
-        self._rewriting = asyncio.Lock()
-        self._wanted = self._rewritten = 0
         self._handed: dict[tuple[str, str], str] = {}
         """Texts handed out to be embedded, by user and memory."""
-
-    async def start(self) -> None:
-        """As `Partition.start`; what a forgetting that was cut short left in the files is removed."""
-        await super().start()
-        if await self._open.read(rewrite_is_due):
-            await self._rewrite()
 
     async def remember(
         self,
@@ -354,18 +342,6 @@ class MemoryKeeper(Partition):
         for session in await self._open.read(consolidation.closed_sessions, user, now):
             proposed += await self._open.write(consolidation.propose, user, session, self._identity, now)
         return tuple(proposed)
-
-    async def _rewrite(self) -> None:
-        """No byte of what was deleted before this call is in the files when this returns."""
-        self._wanted += 1
-        ticket = self._wanted
-        async with self._rewriting:
-            if self._rewritten >= ticket:
-                return
-            covered = self._wanted
-            if not await self._open.outside(rewrite):
-                log.warning("a long search kept what was deleted in the log; the next deletion empties it")
-            self._rewritten = covered
 
     async def _now(self, user: str) -> float:
         """The time of this call; what has expired by then is gone when this returns."""

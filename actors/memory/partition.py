@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from actors.identity import RANDOM, Identity
-from actors.memory.database import DirectoryLock, checkpoint, connect
+from actors.memory.database import DirectoryLock, checkpoint, connect, rewrite, rewrite_is_due
 from actors.memory.index import VectorIndex
 from actors.memory.migrations import migrate
 from actors.memory.upkeep import VectorCache
@@ -38,6 +38,8 @@ class Partition:
         self._matrices = Matrices(MATRIX_BYTES)
         self._workers: Workers | None = None
         self._cache: VectorCache | None = None
+        self._rewriting = asyncio.Lock()
+        self._wanted = self._rewritten = 0
 
     async def start(self) -> None:
         """Open the store and take the directory's lock.
@@ -91,6 +93,18 @@ class Partition:
         if not await self._open.outside(checkpoint):
             log.warning("a long search kept what was deleted in the log; the next deletion empties it")
 
+    async def _rewrite(self) -> None:
+        """No byte of what was deleted before this call is in the files when this returns."""
+        self._wanted += 1
+        ticket = self._wanted
+        async with self._rewriting:
+            if self._rewritten >= ticket:
+                return
+            covered = self._wanted
+            if not await self._open.outside(rewrite):
+                log.warning("a long search kept what was deleted in the log; the next deletion empties it")
+            self._rewritten = covered
+
     def _wake(self) -> None:
         if self._cache is not None:
             self._cache.wake()
@@ -100,6 +114,8 @@ def _prepare(directory: Path) -> None:
     connection = connect(directory)
     try:
         migrate(connection)
+        if rewrite_is_due(connection):
+            rewrite(connection)
     finally:
         connection.close()
 

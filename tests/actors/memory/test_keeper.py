@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+import random
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -260,3 +261,15 @@ async def test_an_interrupted_add_leaves_nothing(
     assert await keeper.list_files("u") == []
     assert await keeper.search("u", "harbour", np.eye(1, 16, dtype=np.float32)[0]) == []
     assert (await add("a.txt", "harbour")).chunks == 1
+
+
+async def test_no_copy_of_a_passage_that_was_moved_between_pages_stays(keeper: Keeper, add: Any) -> None:
+    rng, alive = random.Random(11), {}
+    for step in range(20):
+        tag = f"tag{step:02d}q"
+        lines = [f"{tag} " + "filler " * rng.choice((2, 10, 40, 150)) for _ in range(rng.randint(1, 40))]
+        alive[tag] = (await add(f"{step}.txt", "\n".join(lines))).id
+        if step % 2:
+            doomed = rng.choice(sorted(alive))
+            await keeper.delete_file("u", alive.pop(doomed))
+            assert doomed.encode() not in bytes_under(keeper._directory)
