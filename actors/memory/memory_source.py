@@ -1,6 +1,7 @@
 """Ranking's Source over a user's memories: columns in memory, words and texts in SQLite. Knows no ranking."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ class MemorySource:
         self._columns = held.columns
         self._allowed = _allowed(connection, user, held, limits)
         self._hits: dict[str, Hits] = {}
+        self._usual = max(float(self._columns.words.mean()), 1.0) if len(self._columns.words) else 1.0
 
     @property
     def columns(self) -> Columns:
@@ -129,7 +131,15 @@ class MemorySource:
         rows, known = self._held.places(standing[first])
         order = np.argsort(rows, kind="stable")
         rows, times = rows[order], counts[known][order].astype(np.float32)
-        return Hits(rows, bm25(times, self._columns.words, rows))
+        return Hits(rows, self._bm25(times, rows))
+
+    def _bm25(self, times: Vectors, rows: NDArray[np.int64]) -> Vectors:
+        """BM25 of one term that stands `times` in each of `rows`."""
+        size, held = len(self._columns.words), len(rows)
+        rarity = max(math.log((size - held + 0.5) / (held + 0.5)), 1e-6)
+        length = self._columns.words[rows] / self._usual
+        scores = rarity * times * (K1 + 1) / (times + K1 * (1 - B + B * length))
+        return scores.astype(np.float32)
 
     def _stored(self, places: NDArray[np.int64]) -> Vectors:
         numbers = self._columns.numbers[places]
@@ -140,17 +150,6 @@ class MemorySource:
             has = ids[at] == numbers
             found[has] = stored[at[has]]
         return found
-
-
-def bm25(times: Vectors, words: NDArray[np.int32], rows: NDArray[np.int64]) -> Vectors:
-    """BM25 of one term that stands `times` in each of `rows`, of memories with that many words each."""
-    size, held = len(words), len(rows)
-    if not held:
-        return np.zeros(0, np.float32)
-    rarity = max(float(np.log((size - held + 0.5) / (held + 0.5))), 1e-6)
-    length = words[rows] / max(float(words.mean()), 1.0)
-    scores = rarity * times * (K1 + 1) / (times + K1 * (1 - B + B * length))
-    return scores.astype(np.float32)
 
 
 def _allowed(connection: sqlite3.Connection, user: int, held: Held, limits: Limits) -> NDArray[np.bool_]:

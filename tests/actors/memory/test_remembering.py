@@ -7,7 +7,10 @@ import pytest
 
 from actors.identity import Identity
 from actors.keeper import Keeper
+from actors.memory.memory_source import Limits
 from actors.memory.records import Forgetting, NewMemory, Recalled
+from actors.memory.remembering import Reading, search
+from actors.memory.vectors import Matrices
 from actors.messages import InvalidRequest
 from configs.schema import DocumentSettings, MemorySettings
 
@@ -153,12 +156,17 @@ async def test_of_equals_the_stronger_comes_first(at_now: Keeper, tell: Teller) 
         await tell(f"harbour {name}", session=name, **given)
     used = await tell("harbour used", session="used", said_at=NOW - 365 * DAY)
     await at_now.used("u", [used])
-    found = await at_now.search_memories("u", "harbour")
+    by_weight = {}
+    for weight in (0.0, 2.0):
+        reading = Reading(matrices=Matrices(1 << 20), half_life_days=30, decay_weight=weight)
+        limits = Limits(now=NOW)
+        found = await at_now._open.read(search, reading, "u", "harbour", None, 10, limits)
+        by_weight[weight] = {one.memory.session: one for one in found}
     assert texts(found)[-1] == "harbour old"
-    strengths = {one.memory.session: one.parts["strength"] for one in found}
-    assert strengths["pinned"] == strengths["new"] == strengths["used"] == 1
-    assert strengths["old"] < 0.1
-    assert found[0].score - found[-1].score == pytest.approx(0.5 * (1 - strengths["old"]), abs=1e-3)
+    for session, one in by_weight[2.0].items():
+        strength = one.parts["strength"]
+        assert strength < 0.1 if session == "old" else strength == 1
+        assert one.score == pytest.approx(by_weight[0.0][session].score - 2 * (1 - strength))
 
 
 async def test_without_words_or_vector_the_newest(at_now: Keeper, tell: Teller, vectors_of: Any) -> None:
