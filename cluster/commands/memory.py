@@ -182,7 +182,7 @@ def show(
     typer.echo(memory["memory"] + "\n")
     hidden = {"memory", "facts", "history", "sources"}
     show_table(
-        ["", ""],
+        ["What", "Value"],
         ([name, value] for name, value in memory.items() if name not in hidden and value not in (None, {})),
     )
     if memory["facts"]:
@@ -266,7 +266,7 @@ def stats(
         emit(counted)
         return
     kinds = ", ".join(f"{number} {kind}s" for kind, number in counted.pop("by_kind").items())
-    show_table(["", ""], [*counted.items(), ("kinds", kinds)])
+    show_table(["What", "Value"], [*counted.items(), ("kinds", kinds)])
 
 
 @app.command()
