@@ -77,3 +77,51 @@ def test_a_written_index_is_left_as_it_is(tmp_path: Path, index: VectorIndex, ve
     near = [index.propose(1, vector, 1) for vector in vectors[[3, 2200]]]
     assert near == [[4], [2201]]
     assert len(index.ids()[1]) == BATCH + 499
+
+
+def test_its_seal_lasts_through_questions_and_restarts(index: VectorIndex, vectors_of: Any) -> None:
+    vectors = vectors_of(1200, 1)
+    for first, last in ((0, 10), (10, 1200)):
+        index.put(1, range(first, last), vectors[first:last])
+        index.propose(1, vectors[0], 5)
+    index.remove(1, [3])
+    index.close()
+    assert index.open("identity")
+    assert index.propose(1, vectors[7], 1) == [7]
+    index.close()
+    assert index.open("identity")
+
+
+@pytest.mark.parametrize("name", ["chroma.sqlite3", "header.bin", "link_lists.bin", "index_metadata.pickle"])
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_torn_file_is_not_given_to_chroma(
+    tmp_path: Path, index: VectorIndex, vectors_of: Any, name: str, cut: bool
+) -> None:
+    index.put(1, range(1200), vectors_of(1200, 1))
+    index.close()
+    (torn,) = (tmp_path / "vectors").rglob(name)
+    content = torn.read_bytes()
+    torn.write_bytes(
+        content[: len(content) // 2] + (b"" if cut else b"x" * (len(content) - len(content) // 2))
+    )
+    assert not index.open("identity")
+    assert index.ids() == {}
+
+
+def test_while_chroma_writes_there_is_no_seal(tmp_path: Path, index: VectorIndex, vectors_of: Any) -> None:
+    class Ended(BaseException):
+        """As if the process were killed."""
+
+    seal = tmp_path / "vectors" / "filled-from.json"
+
+    class Dying:
+        def upsert(self, **_: Any) -> None:
+            assert not seal.exists()
+            raise Ended
+
+    index.put(1, [1], vectors_of(1))
+    assert seal.exists()
+    index._collections["user-1"] = Dying()
+    with pytest.raises(Ended):
+        index.put(1, [2], vectors_of(1))
+    assert not seal.exists()
