@@ -1,6 +1,7 @@
 """The calls of a keeper that concern memories. Knows no document, no model and no HTTP."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from actors.memory import (
 from actors.memory.memory_source import Limits
 from actors.memory.partition import Partition
 from actors.memory.partitions import owner_of
+from actors.memory.ranker import SHIPPED
+from actors.memory.ranker import load as load_ranker
 from actors.memory.recent import TURNS, RecentTurns
 from actors.memory.records import (
     Change,
@@ -61,6 +64,12 @@ class MemoryKeeper(Partition):
         super().__init__(directory, documents, identity, memory)
         self._recent = RecentTurns()
         self._expiries = expiry.Expiries()
+        self._reading = remembering.Reading(
+            matrices=self._matrices,
+            half_life_days=self._memory.half_life_days,
+            decay_weight=self._memory.decay_weight,
+            ranker=SHIPPED if self._memory.ranker is None else load_ranker(self._memory.ranker),
+        )
         self._handed: dict[tuple[str, str], str] = {}
         """Texts handed out to be embedded, by user and memory."""
 
@@ -178,12 +187,7 @@ class MemoryKeeper(Partition):
         limits = Limits(
             now=await self._now(user), session=session, agent=agent, as_of=as_of, archived=archived
         )
-        reading = remembering.Reading(
-            matrices=self._matrices,
-            proposer=self._cache,
-            half_life_days=self._memory.half_life_days,
-            decay_weight=self._memory.decay_weight,
-        )
+        reading = replace(self._reading, proposer=self._cache)
         return await self._open.read(remembering.search, reading, user, query, vector, limit, limits)
 
     async def facts(

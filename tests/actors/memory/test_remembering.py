@@ -8,6 +8,7 @@ import pytest
 from actors.identity import Identity
 from actors.keeper import Keeper
 from actors.memory.memory_source import Limits
+from actors.memory.ranker import SHIPPED, Ranker, save
 from actors.memory.records import Forgetting, NewMemory, Recalled
 from actors.memory.remembering import Reading, search
 from actors.memory.vectors import Matrices
@@ -208,3 +209,16 @@ async def test_a_vector_of_another_width_is_refused(at_now: Keeper, tell: Teller
     await tell("harbour", vector=vectors_of(1)[0])
     with pytest.raises(InvalidRequest, match="16 dimensions"):
         await at_now.search_memories("u", "harbour", np.ones(3, np.float32))
+
+
+async def test_weights_of_ones_own_are_used(tmp_path: Any) -> None:
+    path = tmp_path / "weights.json"
+    save(Ranker(dict.fromkeys(SHIPPED.first, 0.0), dict.fromkeys(SHIPPED.second, 0.0)), path)
+    settings = MemorySettings(ranker=path, decay_weight=0)
+    keeper = Keeper(tmp_path / "own", DocumentSettings(vector_cache=False), memory=settings)
+    await keeper.start()
+    await Teller(keeper)("The harbour is closed")
+    assert [one.score for one in await keeper.search_memories("u", "harbour")] == [0]
+    await keeper.close()
+    with pytest.raises(InvalidRequest, match="no file"):
+        Keeper(tmp_path, DocumentSettings(), memory=MemorySettings(ranker=tmp_path / "missing"))
