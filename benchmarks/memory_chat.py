@@ -12,6 +12,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ FACTS = (
 )
 ELSEWHERE = ("I like long walks by the sea.", "Yesterday I baked bread.", "The weather was fine all week.")
 """What the other user told."""
-MOST_TOKENS = 32
+MOST_TOKENS = 24
+AT_ONCE = 5
+"""Questions asked at the same time."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ def run(settings: Settings, engine: str, facts: int, *, over_ray: bool = False) 
                 _say(host, ANN, text, f"told-{number}")
             kill(host.pid)
         with pal_up(*flags, home=home, environ=environ) as host:
-            return [_ask(host, number) for number in range(facts)]
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                return list(pool.map(lambda number: _ask(host, number), range(facts)))
 
 
 def kill(pid: int) -> None:

@@ -11,8 +11,10 @@ from actors.memory.records import Fact, Memory, Recalled
 
 Count = Callable[[str], int]
 """Tokens that a text takes, or an upper bound of it."""
-MARGIN = 3.0
+MARGIN = 5.0
 """A memory this much less likely than the best one (log-odds) is left out."""
+MARGIN_TOLD = 2.0
+"""The same where a fact says what is asked: a small model is easily led astray by what lies near."""
 MOST_FACTS = 3
 SHARE_OF_TURNS = 0.5
 """Of the budget, at most, for the session's last turns."""
@@ -163,7 +165,8 @@ def _episodes(
 ) -> list[Memory]:
     """The recalled memories that say something more and fit, by time."""
     past = any(question.past for question in asked(levels.question))
-    least = max((hit.score for hit in levels.episodes), default=0.0) - MARGIN
+    least = max((hit.score for hit in levels.episodes), default=0.0)
+    least -= MARGIN_TOLD if facts else MARGIN
     candidates = [(turn, "") for turn in loose]
     candidates += [
         (hit.memory, "" if hit.score >= least else "too far from the question") for hit in levels.episodes
