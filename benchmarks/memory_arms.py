@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ from actors.generator import Generator
 from actors.keeper import Keeper
 from actors.memory.fulltext import TOKENIZER, expression
 from actors.memory.questions import content_words
+from actors.memory.ranker import save
 from actors.memory.records import NewMemory
+from actors.memory.training import Lesson, learn, prepare
 from benchmarks.locomo import Conversation, K, Turn
 from benchmarks.peers import Peer
 from benchmarks.qa_corpus import Remembering, Vectors
@@ -93,6 +95,33 @@ async def ours(
             return [await _recalled(services, conversation) for conversation in conversations]
         finally:
             await keeper.close()
+
+
+async def cross_validated(
+    conversations: Sequence[Conversation], settings: Settings, embedder: Remembering
+) -> list[Rankings]:
+    """Ours with weights learned from the other conversations; at least two are needed."""
+    known: dict[str, Vectors] = {}
+    for one in conversations:
+        texts = [*(turn.text for turn in one.turns), *(asked.text for asked in one.asked)]
+        known |= dict(zip(texts, await embedder.embed(texts), strict=True))
+    prepared = [
+        prepare([_lesson(one)], lambda texts: np.stack([known[text] for text in texts]))
+        for one in conversations
+    ]
+    found: list[Rankings] = []
+    with tempfile.TemporaryDirectory() as directory:
+        weights = Path(directory) / "ranker.json"
+        memory = settings.memory.model_copy(update={"ranker": weights})
+        trained = settings.model_copy(update={"memory": memory})
+        for place, one in enumerate(conversations):
+            save(learn([*chain(*prepared[:place], *prepared[place + 1 :])]), weights)
+            found += await ours([one], trained, embedder)
+    return found
+
+
+def _lesson(one: Conversation) -> Lesson:
+    return Lesson(one.turns, tuple((asked.text, frozenset(asked.evidence)) for asked in one.asked))
 
 
 async def _recalled(services: Services, conversation: Conversation) -> Rankings:
