@@ -23,8 +23,8 @@ class Asked:
 
 _LEAD = re.compile(
     r"^.*?\b(?=(?:what|which|who|whom|whose|where|when|how)\b)|^(?:(?:please|can|could|would|will|do|you|"
-    r"tell|me|remind|us|"
-    r"give|show|again|hey|hi|ok|so|and|know|happen|to|ever|remember|recall|say|of|about|the following|"
+    r"tell|me|remind|us|give|mind|telling|show|again|hey|hi|ok|so|and|know|happen|to|ever|remember|recall|"
+    r"say|of|about|the following|"
     r"i need|i want|i would like|i forgot|look up|find)\b[\s,:]*)+",
     re.IGNORECASE,
 )
@@ -74,6 +74,8 @@ _FIXED = (
         re.compile(r"\b(?:who|what company|which company|whoever) (?:employs|pays) me\b", re.IGNORECASE),
         ("employer",),
     ),
+    (re.compile(r"\b(?:make (?:a|my) living|for a living|for work)\b", re.IGNORECASE), ("job",)),
+    (re.compile(r"\bI have a (?:job|position)\b|\bhired me\b", re.IGNORECASE), ("employer",)),
     (re.compile(r"\bwho (?:manages|supervises|leads) me\b", re.IGNORECASE), ("manager",)),
     (
         re.compile(r"\b(?:do|should|can|may) you (?:reach|contact|text|phone|ring) me\b", re.IGNORECASE),
@@ -195,6 +197,10 @@ def _places(clause: Clause, me: str) -> Iterator[tuple[str, str]]:
     whole = _phrase(clause, at, me)
     if whole is not None and whole.parts and word not in _WH:
         yield whole.place
+    for place in range(len(clause.tokens)):
+        found = named_at(clause, place, me)
+        if found is not None and found[0].parts:
+            yield from _by_wh(word, found[0])
 
 
 def _phrase(clause: Clause, at: int, me: str) -> Named | None:

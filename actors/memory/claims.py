@@ -63,11 +63,22 @@ _OVER = re.compile(
 )
 
 
+_LANGUAGE = re.compile(
+    r"\b(?:[A-Z][a-z]+(?:ish|ese|ian|ean|ic)|English|French|German|Dutch|Greek|Korean|Arabic|Hindi|Urdu|"
+    r"Bengali|Tamil|Thai|Finnish|Swahili|"
+    r"Hebrew|Turkish|Mandarin|Cantonese|Latin|Esperanto|Welsh|Irish|Basque|Catalan|Czech|Slovak|Tagalog|"
+    r"Farsi|Persian|Punjabi|Zulu|Xhosa|"
+    r"Yoruba|Igbo|Hausa|Quechua|Malay|Lao|Khmer|Mongolian|Nepali|Pashto|Sinhala|Telugu|Uzbek|Kazakh|"
+    r"Sanskrit|sign language)\b",
+    re.IGNORECASE,
+)
+_DWELLINGS = frozenset(["flat", "apartment", "house", "condo", "studio", "cottage"])
 _DIGIT = re.compile(r"\d")
 _HOUR = re.compile(r"\d|noon|midnight|dawn|sunrise")
 _CHECKS = {
     "medication": re.compile(r"\d|\bpills?\b|\binsulin\b|\btablets?\b|\w(?:in|ol|ide|ine|am|one)$"),
     "instrument": _INSTRUMENT,
+    "language": _LANGUAGE,
     "birthday": re.compile(r"\d|(?:uary|ch|ril|May|June|July|ust|ber)\b"),
     "wake-up time": _HOUR,
     "bedtime": _HOUR,
@@ -87,7 +98,6 @@ _NAMED_SLOTS = frozenset(
             "birthplace",
             "book",
             "show",
-            "language",
             "bank",
         ],
         "favorite team",
@@ -115,6 +125,12 @@ def framed(clause: Clause, at: int, who: Named) -> tuple[list[Claim], int] | Non
     if turned is not None:
         return turned
     end = tense.end
+    if (
+        begun in ("switch", "go", "take")
+        and clause.lower(end + 1) in ("to", "back")
+        and clause.lower(end + 2).endswith("ing")
+    ):
+        end += 2
     if begun in ("stop", "quit", "start", "begin") and clause.lower(end + 1).endswith("ing"):
         tense = replace(tense, ceased=tense.ceased or begun in ("stop", "quit"))
         end += 1
@@ -289,6 +305,12 @@ def _copula(clause: Clause, at: int, tense: Tense, who: Named) -> tuple[list[Cla
     )
     end = clause.at_offset(clause.tokens[tense.end].start + reach)
     untrue = tense.ceased or tense.negated
+    if (
+        who.parts
+        and untrue
+        and re.match(r"(?:happening|taking place|going ahead|valid|available)\b|on$", value)
+    ):
+        return over(who), end
     if who.parts and not untrue and _OVER.match(value):
         return over(who), end
     instead = _BUT.match(clause.after(tense.end)) if untrue else None
@@ -312,6 +334,9 @@ def said_of(who: Named, value: str, gone: bool = False) -> list[Claim]:
     subject, slot = who.place
     if is_being(slot) and not is_name(value):
         return _trait(who, value, gone, denied)
+    if slot in _DWELLINGS and is_placed(value):
+        where = re.sub(r"^(?:in|at|on)\s+", "", value)
+        return [Claim(subject, "home", where, not (gone or who.former))]
     if (
         is_vague(slot)
         or (is_mood(value) and not (slot.startswith("favorite ") and value.endswith("ing")))

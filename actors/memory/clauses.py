@@ -32,6 +32,8 @@ _SHORT = (
         "is",
     ),
     (r"\b(?:remains|continues to be|stays)\b", "is"),
+    (r"\b(?:have |has |had )?ceased? to be\b", "is no longer"),
+    (r"\b(appointment|meeting|call|session) with (?:the|my|our) ([\w]+)\b", r"\2 \1"),
     (r"\bgonna\b", "going to"),
     (r"\bwanna\b", "want to"),
     (r"\bany more\b|\bany longer\b", "anymore"),

@@ -28,11 +28,15 @@ class Context:
 Made = list[Claim] | None
 
 
+_WORDS = re.compile(r"[\w-]+|[=→][>]?|:")
+
+
 def constructed(text: str, context: Context) -> tuple[list[Claim], int] | None:
     """What the pattern that a text begins with says, and how far it reached; None where none fits."""
     whole = patterns.POLITE.sub("", text).rstrip(" .!…\"'”’")
-    for pattern, made in _PATTERNS:
-        found = pattern.match(whole)
+    words = frozenset(_WORDS.findall(whole.lower()))
+    for pattern, made, needed in _PATTERNS:
+        found = None if words.isdisjoint(needed) else pattern.match(whole)
         claims = [claim for claim in (made(found, context) or []) if claim.slot] if found is not None else []
         if claims:
             return claims, len(text)
@@ -117,6 +121,17 @@ def _reversed(found: re.Match[str], context: Context) -> Made:
     return [
         Claim(subject, slot, one, not (gone or whose.former), single and not whose.several) for one in values
     ]
+
+
+def _homely(found: re.Match[str], context: Context) -> Made:
+    return [Claim(_me(found, context), "home", found.group("new"))]
+
+
+def _switched(found: re.Match[str], context: Context) -> Made:
+    """`I changed editors from Vim to Helix`."""
+    slot = slot_name(found.group("np"))
+    value, _ = _value(found.group("new"), time=False)
+    return [Claim(_me(found, context), slot, value)] if is_known(slot) and value else None
 
 
 def _commute(found: re.Match[str], context: Context) -> Made:
@@ -290,15 +305,19 @@ def _liked(found: re.Match[str], context: Context) -> Made:
 
 def _topic(found: re.Match[str], context: Context) -> Made:
     topic = re.sub(r"\s+(?:go|goes)$", "", found.group("topic"))
+    owned = re.match(r"(?:my|our|the|his|her)\s|[\w]+'s\s", topic, re.I)
+    whose = named(topic if owned else f"my {topic}", context.me, context.last)
     rest = patterns.ABOUT.match(found.group("rest"))
     if rest is None:
         return None
     told = rest.group("is") or rest.group("pick") or rest.group("fav")
     value, _ = _value(re.sub(r"\s+(?:the\s+)?(?:best|most)\b.*$", "", told), time=False)
-    slot = slot_name(topic)
-    if not is_known(slot) and not rest.group("is"):
-        slot = slot_name(f"favorite {topic}")
-    return [Claim(context.me, slot, value)] if slot and value else None
+    if whose is None or not whose.parts or not value:
+        return None
+    if rest.group("is"):
+        return said_of(whose, value)
+    subject, slot = whose.place
+    return [Claim(subject, slot if is_known(slot) else slot_name(f"favorite {slot}"), value)]
 
 
 def _beaten(found: re.Match[str], context: Context) -> Made:
@@ -364,48 +383,228 @@ def _habit(found: re.Match[str], context: Context) -> Made:
     return [Claim(_me(found, context), "habit", value, begun, False)] if value else None
 
 
-_PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Context], Made]], ...] = (
-    (patterns.TOPIC, _topic),
-    (patterns.REPLACED, _reversed_by),
-    (patterns.PORT, _port),
-    (patterns.COMMUTE, _commute),
-    (patterns.MAKE, _make),
-    (patterns.HABIT, _habit),
-    (patterns.CALL, _call),
-    (patterns.RATHER, _call),
-    (patterns.AT_HOME, _at_home),
-    (patterns.LEFT_HOME, _left_home),
-    (patterns.CONSIDER, _consider),
-    (patterns.BEING, _changed),
-    (patterns.REACH, _reach),
-    (patterns.LIKED, _liked),
-    (patterns.BEATEN, _beaten),
-    (patterns.CHOSEN, _chosen),
-    (patterns.CHANGED, _changed),
-    (patterns.BECAME, _changed),
-    (patterns.TURNED, _changed),
-    (patterns.ONE_OF, _one_of),
-    (patterns.ALLERGY, _allergy),
-    (patterns.REACTION, _allergy),
-    (patterns.OUTGROWN, _outgrown),
-    (patterns.LIKED_OFF, _liked_off),
-    (patterns.CLEFT, _cleft),
-    (patterns.RELATIVE, _relative),
-    (patterns.HAVING, _having),
-    (patterns.NAMED, _named),
-    (patterns.BOUGHT, _bought),
-    (patterns.COUNTED, _counted),
-    (patterns.KEPT, _kept),
-    (patterns.FOUND, _kept),
-    (patterns.TAKEN, _taken),
-    (patterns.PREFERRED, _preferred),
-    (patterns.BEST, _best),
-    (patterns.PREFERS, _prefers),
-    (patterns.FOR, _for),
-    (patterns.ONTO, _onto),
-    (patterns.ENDED, _ended),
-    (patterns.HAVE_NONE, _have_none),
-    (patterns.AVOIDED, _avoided),
-    (patterns.REVERSED, _reversed),
-    (patterns.POINTED, _pointed),
+_Maker = Callable[[re.Match[str], Context], Made]
+_PATTERNS: tuple[tuple[re.Pattern[str], _Maker, frozenset[str]], ...] = (
+    (
+        patterns.TOPIC,
+        _topic,
+        frozenset(
+            [
+                "when",
+                "as",
+                "in",
+                "regarding",
+                "concerning",
+                "of",
+                "out",
+                "speaking",
+                "on",
+                "with",
+                "among",
+                "for",
+            ]
+        ),
+    ),
+    (
+        patterns.REPLACED,
+        _reversed_by,
+        frozenset(
+            [
+                "replaced",
+                "replaces",
+                "took",
+                "taken",
+                "succeeded",
+                "succeeds",
+                "supersedes",
+                "superseded",
+                "displaced",
+            ]
+        ),
+    ),
+    (patterns.PORT, _port, frozenset(["port"])),
+    (patterns.COMMUTE, _commute, frozenset(["work", "office"])),
+    (patterns.HOMELY, _homely, frozenset(["home"])),
+    (patterns.SWITCHED, _switched, frozenset(["changed", "switched", "moved", "swapped", "traded"])),
+    (
+        patterns.MAKE,
+        _make,
+        frozenset(
+            [
+                "own",
+                "owns",
+                "owner",
+                "bought",
+                "buy",
+                "got",
+                "have",
+                "purchased",
+                "leased",
+                "lease",
+                "picked",
+                "traded",
+                "swapped",
+                "replaced",
+            ]
+        ),
+    ),
+    (patterns.HABIT, _habit, frozenset(["quit", "stopped", "gave", "started", "took", "taken"])),
+    (patterns.CALL, _call, frozenset(["call", "calls"])),
+    (patterns.RATHER, _call, frozenset(["called", "known", "addressed"])),
+    (patterns.AT_HOME, _at_home, frozenset(["home"])),
+    (
+        patterns.LEFT_HOME,
+        _left_home,
+        frozenset(["flat", "apartment", "house", "place", "home", "condo", "room", "studio"]),
+    ),
+    (
+        patterns.CONSIDER,
+        _consider,
+        frozenset(
+            [
+                "consider",
+                "considers",
+                "considering",
+                "call",
+                "calls",
+                "calling",
+                "count",
+                "counts",
+                "regard",
+                "regards",
+                "see",
+                "sees",
+                "treat",
+                "treats",
+            ]
+        ),
+    ),
+    (patterns.BEING, _changed, frozenset(["being"])),
+    (
+        patterns.REACH,
+        _reach,
+        frozenset(
+            [
+                "reach",
+                "contact",
+                "text",
+                "call",
+                "email",
+                "e-mail",
+                "mail",
+                "message",
+                "write",
+                "ring",
+                "phone",
+            ]
+        ),
+    ),
+    (
+        patterns.LIKED,
+        _liked,
+        frozenset(["like", "love", "enjoy", "prefer", "listen", "watch", "eat", "drink"]),
+    ),
+    (patterns.BEATEN, _beaten, frozenset(["no"])),
+    (patterns.CHOSEN, _chosen, frozenset(["as"])),
+    (patterns.CHANGED, _changed, frozenset(["to", "with", "for", "until", "till", "into", "as", "by"])),
+    (patterns.BECAME, _changed, frozenset(["to", "with", "for", "until", "till", "into", "as", "by"])),
+    (patterns.TURNED, _changed, frozenset(["became", "become", "turned"])),
+    (patterns.ONE_OF, _one_of, frozenset(["of"])),
+    (patterns.ALLERGY, _allergy, frozenset(["allergy", "allergies"])),
+    (patterns.REACTION, _allergy, frozenset(["give", "gives", "make", "makes", "trigger", "triggers"])),
+    (patterns.OUTGROWN, _outgrown, frozenset(["allergy"])),
+    (
+        patterns.LIKED_OFF,
+        _liked_off,
+        frozenset(
+            [
+                "off",
+                "interest",
+                "stopped",
+                "over",
+                "done",
+                "tired",
+                "longer",
+                "bored",
+                "outgrew",
+                "love",
+                "stand",
+            ]
+        ),
+    ),
+    (patterns.CLEFT, _cleft, frozenset(["where", "what", "who", "when", "something", "one"])),
+    (patterns.RELATIVE, _relative, frozenset(["is", "are"])),
+    (patterns.HAVING, _having, frozenset(["called", "named", "name"])),
+    (patterns.NAMED, _named, frozenset(["named", "called", "renamed", "christened"])),
+    (patterns.BOUGHT, _bought, frozenset(["new"])),
+    (patterns.COUNTED, _counted, frozenset(["have", "has", "own", "owns"])),
+    (
+        patterns.KEPT,
+        _kept,
+        frozenset(
+            [
+                "in",
+                "on",
+                "under",
+                "underneath",
+                "at",
+                "behind",
+                "inside",
+                "beside",
+                "next",
+                "near",
+                "above",
+                "below",
+                "by",
+            ]
+        ),
+    ),
+    (patterns.FOUND, _kept, frozenset(["find"])),
+    (
+        patterns.TAKEN,
+        _taken,
+        frozenset(
+            [
+                "coffee",
+                "tea",
+                "steak",
+                "egg",
+                "eggs",
+                "burger",
+                "burgers",
+                "pizza",
+                "whisky",
+                "whiskey",
+                "toast",
+                "espresso",
+                "sandwich",
+                "meat",
+                "rice",
+                "pasta",
+                "curry",
+                "hair",
+                "oatmeal",
+                "martini",
+            ]
+        ),
+    ),
+    (patterns.PREFERRED, _preferred, frozenset(["to", "over", "rather", "instead", "more", "than"])),
+    (patterns.BEST, _best, frozenset(["best", "most", "all", "any"])),
+    (patterns.PREFERS, _prefers, frozenset(["prefer", "prefers"])),
+    (patterns.FOR, _for, frozenset(["for", "as"])),
+    (patterns.ONTO, _onto, frozenset(["to"])),
+    (patterns.ENDED, _ended, frozenset(["my", "our", "the", "his", "her", "their"])),
+    (patterns.HAVE_NONE, _have_none, frozenset(["no", "not"])),
+    (
+        patterns.AVOIDED,
+        _avoided,
+        frozenset(["eat", "drink", "avoid", "have", "stay", "eating", "drinking", "cut", "away"]),
+    ),
+    (
+        patterns.REVERSED,
+        _reversed,
+        frozenset(["is", "are", "was", "were", "become", "became", "remains", "be", "been", "used"]),
+    ),
+    (patterns.POINTED, _pointed, frozenset([":", "=", "->", "→", "—>", "=>"])),
 )
+"""Patterns in the order in which they are tried, each with words of which a text must hold one."""

@@ -17,7 +17,8 @@ home change: make move to, make move over to, move to, move into, move over to, 
     set up home in, buy house in, buy apartment in, buy flat in, rent flat in, rent apartment in, rent
     house in, rent place in, find place in, get place in
 home end: move out of, move away from
-employer state: do consulting for, consult for, freelance for, contract for, do contract work for, do
+employer state: employee of, employee at, do consulting for, consult for, freelance for, contract for,
+    do contract work for, do
     work for, work at, work for, work over at, have job at, have job with, hold job at, hold position
     at, earn living at, make living at, have position at,  employed by, employed at, employed with, on
     payroll of, on staff at
@@ -45,7 +46,7 @@ school change: enroll at, enrol at, start studying at, transfer to university of
 school event: graduate from, get degree from, receive degree from
 major state: study, major in, majoring in, specialize in
 major change: change major to, switch major to
-language state multi: speak, fluent in, converse in
+language state multi: know, speak, fluent in, converse in
 learning state multi: learn, learn to speak, take lessons in, learn how to play, learn to play
 learning change multi: start learning, start to learn, take up
 spouse state: married to

@@ -101,8 +101,16 @@ COMMUTE = re.compile(
     rf"commute by|go by|took|carpool)\b.{{0,30}}?)\s+to (?:work|the office|my office)\b.*$",
     re.I,
 )
+HOMELY = re.compile(rf"^{WHO}{DONE}calls?\s+(?P<new>(?-i:[A-Z])[\w ]*?)\s+(?:my\s+)?home\b.*$", re.I)
+SWITCHED = re.compile(
+    rf"^{WHO}?{DONE}(?:changed|switched|moved|swapped|traded)\s+(?P<np>[a-z]{{3,}}(?: [a-z]+)?s)\s+from\s+"
+    rf".+?\s+(?:to|for)\s+"
+    r"(?P<new>.+)$",
+    re.I,
+)
 MAKE = re.compile(
-    rf"^{WHO}{DONE}(?:own|owns|bought|buy|got|have|purchased|leased|lease|picked up|traded (?:in )?"
+    rf"^{WHO}{DONE}(?:own|owns|the owner of|bought|buy|got|have|purchased|leased|lease|picked up|traded (?"
+    rf":in )?"
     rf".{{2,40}}? for|swapped .{{2,40}}? for|replaced .{{2,40}}? with)\s+(?P<new>.+)$",
     re.I,
 )
@@ -229,7 +237,8 @@ HAVE_NONE = re.compile(
 )
 POINTED = re.compile(
     r"^(?!.*?\b(?:is|are|was|were|has|have|am|will|would|do|did|and|called|named|said)\b.*?(?::|=|->))"
-    r"(?P<np>(?:(?:my|our|the|new|updated|correct|current|his|her|their)\s+|(?-i:[A-Z])[\w-]+'s\s+)?"
+    r"(?!(?:regarding|concerning|about|as|for|re|to|of)\b)(?P<np>(?:(?:my|our|the|new|updated|correct|"
+    r"current|his|her|their)\s+|(?-i:[A-Z])[\w-]+'s\s+)?"
     r"[\w'’ /-]{2,40}?)\s*(?::(?=\s)|=|->|→|—>|=>)\s*(?P<new>\S.*)$",
     re.I,
 )
@@ -255,8 +264,8 @@ LIKED = re.compile(
 )
 TOPIC = re.compile(
     r"^(?:when it comes to|as for|as far as|in terms of|regarding|concerning|of all(?: the)?|"
-    r"out of all(?: the)?|speaking of|on the subject of|with regard to|among(?: all)?|for)\s+(?:the |"
-    r"my |our |all )?(?P<topic>[\w' -]{2,40}?)(?:\s+(?:go|goes|is concerned|are concerned))?\s*,\s*(?"
+    r"out of all(?: the)?|speaking of|on the subject of|with regard to|among(?: all)?|for)\s+(?:all )?"
+    r"(?P<topic>[\w' -]{2,40}?)(?:\s+(?:go|goes|is concerned|are concerned))?\s*[,:]\s*(?"
     r"P<rest>.+)$",
     re.I,
 )
@@ -278,7 +287,8 @@ CALL = re.compile(
     re.I,
 )
 KEPT = re.compile(
-    rf"^{WHO}?{DONE}(?:keep|store|put|left|leave|hide|hid|hidden|parked|park|stash|stashed|kept|stored|"
+    rf"^{WHO}?{DONE}(?:keep|keeping|storing|store|put|left|leave|hide|hid|hidden|parked|park|stash|stashed|"
+    rf"kept|stored|"
     rf"moved|placed|have)\s+(?P<np>(?:my|our|the|his|her|their)\s+[\w' -]+?)\s+(?:away\s+|back\s+|"
     rf"down\s+|now\s+)*(?P<new>(?:in|on|under|underneath|at|behind|inside|beside|next to|near|above|"
     rf"below|by)\s+.+)$",
@@ -299,7 +309,7 @@ TAKEN = re.compile(
 AVOIDED = re.compile(
     rf"^{WHO}(?:(?:now|always|also|currently|try to)\s+)*(?:do not eat|cannot eat|do not drink|"
     rf"cannot drink|avoid|never eat|never drink|cannot have|stay away from|stopped eating|"
-    rf"stopped drinking|quit eating|quit drinking|no longer eat|no longer drink|cut out|gave up)\s+(?"
+    rf"stopped drinking|quit eating|quit drinking|no longer eat|no longer drink|cut out)\s+(?"
     rf"P<new>(?!my\b|the\b)[a-z].+)$",
     re.I,
 )

@@ -172,6 +172,7 @@ _VAGUE = frozenset(
         "kind",
     ]
 )
+_TALK = frozenset(["about", "my", "your", "it", "that", "this", "with", "because", "what", "me", "you"])
 _NOT_FIRST = frozenset(
     [
         "the",

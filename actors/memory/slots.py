@@ -344,6 +344,21 @@ EVENTS = frozenset(
         "move",
     ]
 )
+_TOOLS = frozenset(
+    [
+        "editor",
+        "text editor",
+        "browser",
+        "operating system",
+        "programming language",
+        "bank",
+        "gym",
+        "laptop",
+        "search engine",
+        "code editor",
+    ]
+)
+"""What one has one of: the favorite is the one in use."""
 _KINDS = frozenset(["kind", "type", "sort", "style", "brand", "flavor", "genre"])
 _KEPT = frozenset(
     [
@@ -402,6 +417,8 @@ def slot_name(written: str) -> str:
     words[-1] = singular(words[-1])
     if words[0] == "favorite" and len(words) > 1:
         words = _favorite(words)
+        if " ".join(words[1:]) in _TOOLS:
+            words = words[1:]
     kept = [words[0], *(word for word in words[1:] if word not in _DROPPED)]
     return CANONICAL.get(" ".join(kept), " ".join(kept))
 

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from actors.memory.claims import Claim, framed, telling
 from actors.memory.clauses import ADVERBS, AUXILIARIES, MARKS, Clause, clause_of
 from actors.memory.constructions import Context, constructed
 from actors.memory.frames import LEMMAS, OF_BEINGS, matching
 from actors.memory.sentences import sentences
+from actors.memory.slots import is_being, is_known
 from actors.memory.subjects import Named, named_at
 
 
@@ -31,6 +33,10 @@ class Statement:
     """One value at a time: a new one takes the old one's place."""
 
 
+LONGEST_SENTENCE = 400
+"""Characters; a longer one tells a story."""
+MOST_SENTENCES = 200
+"""Sentences of one memory that are read."""
 _BORDERS = frozenset(
     [
         "and",
@@ -197,12 +203,16 @@ _LEADING = frozenset(
         "officially",
     ]
 )
+_ANAPHOR = re.compile(r"\b(?:it|that|this) (?:is|was|will)\b", re.IGNORECASE)
 _REVISED = re.compile(r"\b(?:now|actually|instead|no longer|anymore|not)\b", re.IGNORECASE)
 _ASIDE = re.compile(
     r"\b(?:if|in case|should|whenever|when) (?:you|anyone|anybody|someone)\b[^,:;]*(?=[,:;])|\b(?:if|"
     r"as far as) I (?:remember|recall|am not mistaken|know)\b"
     r"|\b(?:could|can|would|will) you (?:please )?(?=(?:remember|note|update|change|save|store|record|put|"
     r"set|add|keep|forget|make))"
+    r"|^(?:from now on|as of [\w ]{2,15}?|starting \w+|effective (?:immediately|today|now)|at the moment|"
+    r"currently|"
+    r"these days|right now|nowadays|for now|for once),?\s+(?=(?:my|our|the|I|we)\b|[A-Z])"
     r"|^(?:please|kindly)\b|^(?:so |well |and |oh )*(?:it )?(?:turn(?:s|ed) out|looks like|seems like|"
     r"seems)(?: that)?\b",
     re.IGNORECASE,
@@ -232,8 +242,10 @@ def statements(text: str, speaker: str = "", role: str = "user") -> list[Stateme
     me = speaker.strip().lower() or "user"
     context = Context(me)
     found: list[Statement] = []
-    for start, end in _lines(text):
+    for start, end in islice(_lines(text), MOST_SENTENCES):
         sentence = text[start:end]
+        if len(sentence) > LONGEST_SENTENCE:
+            continue
         context = replace(context, over=False)
         if sentence.rstrip("\"'”’) ").endswith("?") and not _RHETORICAL.match(sentence):
             continue
@@ -270,10 +282,15 @@ def _claims(clause: Clause, context: Context) -> Iterator[tuple[Claim, Context]]
     at = clause.at_offset(denied.end()) if denied is not None else 0
     before = at
     who: Named | None = None
+    mentioned = _mentioned(clause, context) if _ANAPHOR.search(clause.text) else None
+    if mentioned is not None:
+        context = replace(context, place=mentioned.place, over=True)
     while at < len(clause.tokens):
         if _blocked(clause, before, at):
             return
         who = _spoken_of(clause, at, context) or who
+        if who is not None and who.root not in (context.me, "user"):
+            context = replace(context, last=who.subject)
         read = _read(clause, at, context, who)
         if read is None:
             at = _next_start(clause, at + 1)
@@ -287,6 +304,19 @@ def _claims(clause: Clause, context: Context) -> Iterator[tuple[Claim, Context]]
             yield claim, context
         before = end
         at = _next_start(clause, max(end, at + 1))
+
+
+def _mentioned(clause: Clause, context: Context) -> Named | None:
+    """The known slot that a sentence speaks of first, for what it then says of `it`."""
+    for at in range(len(clause.tokens)):
+        found = named_at(clause, at, context.me, context.last)
+        if (
+            found is not None
+            and found[0].parts
+            and (is_known(found[0].place[1]) or is_being(found[0].place[1]))
+        ):
+            return found[0]
+    return None
 
 
 def _next_start(clause: Clause, at: int) -> int:
