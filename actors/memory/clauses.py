@@ -46,118 +46,21 @@ _TOKEN = re.compile(
     r"|[,;:()\[\]\"“”—–!?…]"
 )
 MARKS = frozenset(',;:()[]"“”—–!?…-')
-AUXILIARIES = frozenset(
-    [
-        "am",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "have",
-        "has",
-        "had",
-        "do",
-        "does",
-        "did",
-        "will",
-        "would",
-        "shall",
-        "should",
-        "can",
-        "could",
-        "may",
-        "might",
-        "must",
-        "used",
-        "going",
-        "cannot",
-    ]
-)
-ADVERBS = frozenset(
-    [
-        "now",
-        "currently",
-        "just",
-        "recently",
-        "also",
-        "still",
-        "really",
-        "finally",
-        "actually",
-        "officially",
-        "presently",
-        "already",
-        "always",
-        "usually",
-        "mostly",
-        "mainly",
-        "basically",
-        "only",
-        "even",
-        "both",
-        "all",
-        "since",
-        "lately",
-        "normally",
-        "generally",
-        "typically",
-        "primarily",
-        "simply",
-        "permanently",
-        "formerly",
-        "previously",
-        "once",
-        "not",
-        "no",
-        "longer",
-        "so",
-        "then",
-        "absolutely",
-        "definitely",
-        "totally",
-        "personally",
-        "honestly",
-        "proudly",
-        "very",
-        "deeply",
-        "severely",
-        "highly",
-        "mildly",
-        "never",
-        "ever",
-        "again",
-        "newly",
-        "gladly",
-        "happily",
-        "temporarily",
-        "hereby",
-        "nowadays",
-        "today",
-        "yesterday",
-        "sadly",
-        "luckily",
-        "unfortunately",
-        "fortunately",
-        "apparently",
-        "originally",
-        "legally",
-        "technically",
-        "slightly",
-        "extremely",
-        "quite",
-        "pretty",
-        "completely",
-        "strictly",
-        "both",
-        "instead",
-        "too",
-        "however",
-        "soon",
-    ]
-) - {"originally", "too"}
+_AUXILIARIES_WORDS = """
+    am is are was were be been being have has had do does did will would shall should can could may
+    might must used going cannot
+"""
+AUXILIARIES = frozenset(_AUXILIARIES_WORDS.split())
+_ADVERBS_WORDS = """
+    now currently just recently also still really finally actually officially presently already
+    always usually mostly mainly basically only even both all since lately normally generally
+    typically primarily simply permanently formerly previously once not no longer so then absolutely
+    definitely totally personally honestly proudly very deeply severely highly mildly never ever
+    again newly gladly happily temporarily hereby nowadays today yesterday sadly luckily
+    unfortunately fortunately apparently originally legally technically slightly extremely quite
+    pretty completely strictly both instead too however soon
+"""
+ADVERBS = frozenset(_ADVERBS_WORDS.split()) - {"originally", "too"}
 DEGREES = frozenset(
     [
         "so",

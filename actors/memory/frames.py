@@ -198,25 +198,10 @@ class Frame:
 
 Frames = Mapping[str, tuple[Frame, ...]]
 """Frames by their first word, the longest first."""
-SKIPPED = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "my",
-        "his",
-        "her",
-        "our",
-        "their",
-        "new",
-        "brand-new",
-        "full-time",
-        "part-time",
-        "great",
-        "own",
-        "nice",
-    ]
-)
+_SKIPPED_WORDS = """
+    a an the my his her our their new brand-new full-time part-time great own nice
+"""
+SKIPPED = frozenset(_SKIPPED_WORDS.split())
 """Words that say nothing between the words of a frame."""
 
 

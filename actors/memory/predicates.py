@@ -103,122 +103,23 @@ _COMMON = re.compile(
     |someone\b|such\b|so\b|really\b|too\b|more\b|less\b|much\b|many\b|it\b|me\b|you\b|him\b|her\b|them\b|this\b|mine\b|yours\b)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_VAGUE = frozenset(
-    [
-        "day",
-        "week",
-        "weekend",
-        "life",
-        "point",
-        "goal",
-        "dream",
-        "plan",
-        "idea",
-        "problem",
-        "question",
-        "thing",
-        "mind",
-        "heart",
-        "face",
-        "way",
-        "reason",
-        "fear",
-        "guess",
-        "turn",
-        "feeling",
-        "time",
-        "fault",
-        "pleasure",
-        "advice",
-        "opinion",
-        "view",
-        "understanding",
-        "experience",
-        "hope",
-        "wish",
-        "concern",
-        "mistake",
-        "choice",
-        "story",
-        "answer",
-        "truth",
-        "fact",
-        "part",
-        "bit",
-        "case",
-        "best",
-        "worst",
-        "rest",
-        "weather",
-        "food",
-        "side",
-        "issue",
-        "trouble",
-        "luck",
-        "intention",
-        "only",
-        "impression",
-        "theory",
-        "take",
-        "bad",
-        "everything",
-        "body",
-        "stuff",
-        "people",
-        "eye",
-        "hand",
-        "head",
-        "house",
-        "kind",
-    ]
-)
+_VAGUE_WORDS = """
+    day week weekend life point goal dream plan idea problem question thing mind heart face way
+    reason fear guess turn feeling time fault pleasure advice opinion view understanding experience
+    hope wish concern mistake choice story answer truth fact part bit case best worst rest weather
+    food side issue trouble luck intention only impression theory take bad everything body stuff
+    people eye hand head house kind
+"""
+_VAGUE = frozenset(_VAGUE_WORDS.split())
 _TALK = frozenset(["about", "my", "your", "it", "that", "this", "with", "because", "what", "me", "you"])
-_NOT_FIRST = frozenset(
-    [
-        "the",
-        "my",
-        "in",
-        "on",
-        "at",
-        "to",
-        "of",
-        "for",
-        "with",
-        "from",
-        "by",
-        "not",
-        "me",
-        "us",
-        "it",
-        "all",
-        "about",
-        "like",
-        "so",
-        "very",
-        "into",
-        "out",
-        "up",
-    ]
-)
-_EMPTY = frozenset(
-    [
-        "point",
-        "thing",
-        "part",
-        "way",
-        "reason",
-        "fact",
-        "idea",
-        "question",
-        "problem",
-        "fear",
-        "guess",
-        "feeling",
-        "advice",
-        "opinion",
-        "truth",
-    ]
-)
+_NOT_FIRST_WORDS = """
+    the my in on at to of for with from by not me us it all about like so very into out up
+"""
+_NOT_FIRST = frozenset(_NOT_FIRST_WORDS.split())
+_EMPTY_WORDS = """
+    point thing part way reason fact idea question problem fear guess feeling advice opinion truth
+"""
+_EMPTY = frozenset(_EMPTY_WORDS.split())
 
 
 def predicate(value: str) -> tuple[str, str] | None:

@@ -101,57 +101,13 @@ films movies, organisation organization, mom mother, mum mother, dad father, jew
 tyre tire, tyres tires, pyjamas pajamas, aeroplane airplane, yoghurt yogurt, doughnut donut,
 wi-fi wifi, e-mail email, e-mails emails, cellphone phone
 """
-_DROPPED = frozenset(
-    [
-        "current",
-        "new",
-        "own",
-        "main",
-        "primary",
-        "usual",
-        "actual",
-        "real",
-        "present",
-        "latest",
-        "updated",
-        "correct",
-        "newest",
-        "regular",
-        "all-time",
-        "absolute",
-        "very",
-        "personal",
-        "daily",
-        "everyday",
-        "dear",
-        "lovely",
-        "beautiful",
-        "little",
-        "own",
-        "brand-new",
-        "official",
-        "exact",
-        "permanent",
-        "my",
-        "our",
-        "your",
-        "the",
-        "a",
-        "an",
-        "his",
-        "her",
-        "their",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "one",
-        "number-one",
-        "ultimate",
-        "overall",
-    ]
-)
+_DROPPED_WORDS = """
+    current new own main primary usual actual real present latest updated correct newest regular
+    all-time absolute very personal daily everyday dear lovely beautiful little own brand-new
+    official exact permanent my our your the a an his her their its this that these those one
+    number-one ultimate overall
+"""
+_DROPPED = frozenset(_DROPPED_WORDS.split())
 FORMER = frozenset(["old", "former", "previous", "ex", "past", "prior", "original", "last", "earlier"])
 """Adjectives that put a slot's value in the past."""
 _PERSONS = [
@@ -262,88 +218,19 @@ _PETS = [
     "ferret",
     "canary",
 ]
-_TIMES = frozenset(
-    [
-        "birthday",
-        "anniversary",
-        "deadline",
-        "bedtime",
-        "time",
-        "date",
-        "day",
-        "appointment-time",
-        "schedule",
-        "hour",
-        "start",
-        "end",
-        "checkup",
-        "departure",
-        "arrival",
-        "check-in",
-        "check-out",
-        "checkout",
-        "due",
-        "launch-date",
-    ]
-)
-EVENTS = frozenset(
-    [
-        "meeting",
-        "appointment",
-        "flight",
-        "standup",
-        "stand-up",
-        "dinner",
-        "lunch",
-        "breakfast",
-        "party",
-        "wedding",
-        "interview",
-        "exam",
-        "class",
-        "lesson",
-        "game",
-        "match",
-        "concert",
-        "trip",
-        "call",
-        "conference",
-        "review",
-        "launch",
-        "release",
-        "train",
-        "bus",
-        "ferry",
-        "session",
-        "workshop",
-        "delivery",
-        "checkup",
-        "surgery",
-        "operation",
-        "practice",
-        "rehearsal",
-        "training",
-        "webinar",
-        "demo",
-        "presentation",
-        "event",
-        "reservation",
-        "booking",
-        "visit",
-        "retreat",
-        "vacation",
-        "holiday",
-        "ceremony",
-        "graduation",
-        "hearing",
-        "shift",
-        "sync",
-        "retro",
-        "kickoff",
-        "course",
-        "move",
-    ]
-)
+_TIMES_WORDS = """
+    birthday anniversary deadline bedtime time date day appointment-time schedule hour start end
+    checkup departure arrival check-in check-out checkout due launch-date
+"""
+_TIMES = frozenset(_TIMES_WORDS.split())
+_EVENTS_WORDS = """
+    meeting appointment flight standup stand-up dinner lunch breakfast party wedding interview exam
+    class lesson game match concert trip call conference review launch release train bus ferry
+    session workshop delivery checkup surgery operation practice rehearsal training webinar demo
+    presentation event reservation booking visit retreat vacation holiday ceremony graduation
+    hearing shift sync retro kickoff course move
+"""
+EVENTS = frozenset(_EVENTS_WORDS.split())
 _TOOLS = frozenset(
     [
         "editor",
@@ -360,23 +247,10 @@ _TOOLS = frozenset(
 )
 """What one has one of: the favorite is the one in use."""
 _KINDS = frozenset(["kind", "type", "sort", "style", "brand", "flavor", "genre"])
-_KEPT = frozenset(
-    [
-        "glasses",
-        "news",
-        "clothes",
-        "pants",
-        "jeans",
-        "shorts",
-        "trousers",
-        "headphones",
-        "series",
-        "status",
-        "bus",
-        "gas",
-        "boss",
-    ]
-)
+_KEPT_WORDS = """
+    glasses news clothes pants jeans shorts trousers headphones series status bus gas boss
+"""
+_KEPT = frozenset(_KEPT_WORDS.split())
 _WORD = re.compile(r"[^\W_]+(?:[-’'.&+#/][^\W_]+)*[+#]*")
 
 

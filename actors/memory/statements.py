@@ -37,107 +37,23 @@ LONGEST_SENTENCE = 400
 """Characters; a longer one tells a story."""
 MOST_SENTENCES = 200
 """Sentences of one memory that are read."""
-_BORDERS = frozenset(
-    [
-        "and",
-        "but",
-        "so",
-        "that",
-        "because",
-        "as",
-        "since",
-        "plus",
-        "then",
-        "though",
-        "although",
-        "while",
-        "yet",
-        "however",
-        "which",
-        "is",
-        "was",
-        "sure",
-        "think",
-        "guess",
-        "believe",
-        "know",
-        "say",
-        "mention",
-        "note",
-        "remember",
-        "confirm",
-        "realized",
-        "realised",
-        "remembered",
-        "found",
-        "mentioned",
-        "said",
-    ]
-)
-_UNREAL = frozenset(
-    [
-        "if",
-        "unless",
-        "wish",
-        "imagine",
-        "suppose",
-        "supposing",
-        "hope",
-        "hoping",
-        "would",
-        "maybe",
-        "perhaps",
-        "whether",
-        "pretend",
-        "pretending",
-        "dreamt",
-        "dreamed",
-        "dream",
-        "dreaming",
-        "hypothetically",
-        "could",
-        "might",
-        "should",
-        "want",
-        "wants",
-        "wanted",
-        "wondering",
-        "planning",
-        "plan",
-        "plans",
-        "thinking",
-        "considering",
-        "hopefully",
-        "someday",
-        "ideally",
-        "almost",
-        "nearly",
-        "joke",
-        "joking",
-        "kidding",
-        "lie",
-        "lied",
-        "would've",
-    ]
-)
-_REPORTS = frozenset(
-    [
-        "says",
-        "said",
-        "told",
-        "tells",
-        "claims",
-        "claimed",
-        "thinks",
-        "thought",
-        "believes",
-        "asked",
-        "heard",
-        "swears",
-        "mentioned",
-        "wrote",
-    ]
-)
+_BORDERS_WORDS = """
+    and but so that because as since plus then though although while yet however which is was sure
+    think guess believe know say mention note remember confirm realized realised remembered found
+    mentioned said
+"""
+_BORDERS = frozenset(_BORDERS_WORDS.split())
+_UNREAL_WORDS = """
+    if unless wish imagine suppose supposing hope hoping would maybe perhaps whether pretend
+    pretending dreamt dreamed dream dreaming hypothetically could might should want wants wanted
+    wondering planning plan plans thinking considering hopefully someday ideally almost nearly joke
+    joking kidding lie lied would've
+"""
+_UNREAL = frozenset(_UNREAL_WORDS.split())
+_REPORTS_WORDS = """
+    says said told tells claims claimed thinks thought believes asked heard swears mentioned wrote
+"""
+_REPORTS = frozenset(_REPORTS_WORDS.split())
 _DENIED = re.compile(
     r"^(?:please\s+|you can\s+|now\s+|actually,?\s+|so\s+)*(?:forget|disregard|ignore|scratch|strike|"
     r"delete|remove|erase|never mind|"
@@ -146,63 +62,16 @@ _DENIED = re.compile(
     r"\s*(?:that|what I said about|:|about)\b",
     re.IGNORECASE,
 )
-_GOVERNING = frozenset(
-    [
-        "of",
-        "with",
-        "for",
-        "to",
-        "at",
-        "in",
-        "on",
-        "from",
-        "by",
-        "about",
-        "like",
-        "than",
-        "as",
-        "into",
-        "near",
-        "behind",
-        "under",
-        "over",
-        "after",
-        "before",
-        "without",
-        "and",
-        "or",
-        "the",
-        "a",
-        "an",
-        "is",
-        "are",
-        "was",
-        "were",
-        "am",
-        "be",
-        "not",
-        "that",
-        "which",
-        "who",
-    ]
-)
+_GOVERNING_WORDS = """
+    of with for to at in on from by about like than as into near behind under over after before
+    without and or the a an is are was were am be not that which who
+"""
+_GOVERNING = frozenset(_GOVERNING_WORDS.split())
 """Words after which `my` begins an object."""
-_LEADING = frozenset(
-    [
-        "now",
-        "currently",
-        "then",
-        "actually",
-        "today",
-        "nowadays",
-        "instead",
-        "but",
-        "finally",
-        "recently",
-        "lately",
-        "officially",
-    ]
-)
+_LEADING_WORDS = """
+    now currently then actually today nowadays instead but finally recently lately officially
+"""
+_LEADING = frozenset(_LEADING_WORDS.split())
 _ANAPHOR = re.compile(r"\b(?:it|that|this) (?:is|was|will)\b", re.IGNORECASE)
 _REVISED = re.compile(r"\b(?:now|actually|instead|no longer|anymore|not)\b", re.IGNORECASE)
 _ASIDE = re.compile(

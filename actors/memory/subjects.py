@@ -12,60 +12,12 @@ SELF = frozenset(["i", "me", "we", "us", "myself"])
 _OWNERS = {"my": "me", "mine": "me", "our": "us", "the": "us", "this": "us", "that": "us"}
 _THEIRS = frozenset(["his", "her", "their", "its"])
 _THEY = frozenset(["he", "she", "they", "him", "them"])
-_STOPS = frozenset(
-    [
-        "it",
-        "i",
-        "you",
-        "we",
-        "they",
-        "he",
-        "she",
-        "them",
-        "me",
-        "us",
-        "him",
-        "how",
-        "what",
-        "why",
-        "there",
-        "here",
-        "just",
-        "and",
-        "but",
-        "or",
-        "because",
-        "that",
-        "who",
-        "which",
-        "whose",
-        "where",
-        "so",
-        "if",
-        "to",
-        "from",
-        "in",
-        "on",
-        "at",
-        "with",
-        "by",
-        "since",
-        "until",
-        "as",
-        "than",
-        "when",
-        "into",
-        "under",
-        "near",
-        "behind",
-        "after",
-        "before",
-        "while",
-        "per",
-        "via",
-        "about",
-    ]
-)
+_STOPS_WORDS = """
+    it i you we they he she them me us him how what why there here just and but or because that who
+    which whose where so if to from in on at with by since until as than when into under near behind
+    after before while per via about
+"""
+_STOPS = frozenset(_STOPS_WORDS.split())
 _NO_NAMES = STOP_WORDS | frozenset(
     [
         "actually",
@@ -167,24 +119,11 @@ _NO_NAMES = STOP_WORDS | frozenset(
         "small",
     ]
 )
-_RELATED = frozenset(
-    [
-        "friend",
-        "colleague",
-        "neighbor",
-        "cousin",
-        "kid",
-        "roommate",
-        "student",
-        "client",
-        "teacher",
-        "coach",
-        "aunt",
-        "uncle",
-        "niece",
-        "nephew",
-    ]
-)
+_RELATED_WORDS = """
+    friend colleague neighbor cousin kid roommate student client teacher coach aunt uncle niece
+    nephew
+"""
+_RELATED = frozenset(_RELATED_WORDS.split())
 """Persons of whom one has several, so that a name says which."""
 _LAST_NAME = re.compile(r"\blast name\b", re.IGNORECASE)
 
