@@ -18,6 +18,7 @@ MEASUREMENTS = {
     "comply": "How closely the HTTP surface keeps to OpenAI's.",
     "fuzz": "Generated requests against our own OpenAPI description.",
     "kill-ingest": "Kill -9 while documents are added; nothing acknowledged may be lost.",
+    "memory-suite": "Facts told, changed, taken back, told late, forgotten; the answer must state what holds.",
     "kill-memory": "Kill -9 while memories are written, edited and forgotten; nothing may be lost or doubled.",
     "first-answer": "Seconds from start to the first token.",
     "quantised": "Memory, perplexity and speed of 32-, 16-, 8- and 4-bit weights, side by side.",
