@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from actors.memory.frames import LEMMAS, OF_BEINGS, lemma, matching
 
 _SHORT = (
-    (r"[’‘`´]", "'"),
     (r"\b[Ii]['\s]?m\b(?=\s)", "I am"),
     (r"\bcan't\b|\bcant\b|\bcan not\b", "cannot"),
     (r"\bwon't\b", "will not"),
@@ -40,6 +39,14 @@ _SHORT = (
     (r"\bi\b(?=\s|$|,)", "I"),
 )
 _EXPANSIONS = tuple((re.compile(pattern, re.IGNORECASE), new) for pattern, new in _SHORT)
+_APOSTROPHE = re.compile(r"[’‘`´]")
+_SHORTENED = re.compile(
+    r"'|\bto be\b|\bbeing\b|\bbe\b|\b(?:[Ii]\s?m|[ci]ant|ain|remains|continues|stays|with|gonna|wanna|can|any|(?-i:i)|"
+    r"I?ve|whats|wheres"
+    r"|whos|whens|hows|(?:do|does|did|is|are|was|were|has|have|had|would|should|could)nt)\b",
+    re.IGNORECASE,
+)
+"""Whether anything of what is written out may stand in a text."""
 _TOKEN = re.compile(
     r"https?://\S+|\d{1,2}[:.h]\d{2}(?:\s?[ap]m)?\b|[^\s,;:()\[\]\"“”—–!?…]+(?:[:,](?=\d)[^\s,;:()"
     r"\[\]\"“”—–!?…]+)*"
@@ -131,9 +138,10 @@ class Clause:
 
 def clause_of(sentence: str) -> Clause:
     """A sentence with its contractions written out, cut into tokens."""
-    text = sentence
-    for pattern, new in _EXPANSIONS:
-        text = pattern.sub(new, text)
+    text = _APOSTROPHE.sub("'", sentence)
+    if _SHORTENED.search(text):
+        for pattern, new in _EXPANSIONS:
+            text = pattern.sub(new, text)
     return Clause(text, tuple(_tokens(text)))
 
 
