@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from actors.memory.layout import opened
 from actors.messages import PalError
 from cluster.running import Mode, Running, local_url, read_note, remove_note, this_process, write_note
 from configs.schema import Settings
@@ -81,8 +82,10 @@ def host(
 ) -> None:
     """Serve until SIGINT or SIGTERM; returns once everything that was started has ended.
 
-    Raises NotReady where something needed is missing.
+    Raises NotReady where something needed is missing, Locked where another process has the partitions.
     """
+    with opened(settings.home, settings.memory.partitions):
+        pass
     serving = _Host(settings, on_stage, on_ready)
     try:
         if mode == "local":

@@ -129,6 +129,6 @@ def _check(layout: Layout, partitions: int) -> None:
         )
     if layout.partitions != partitions:
         raise NotReady(
-            f"users are kept in {layout.partitions} partitions, and memory.partitions is {partitions}: "
-            f"set it back, or move the users with `pal memory rebalance --partitions {partitions}`"
+            f"memory.partitions is {partitions}, and users are spread over {layout.partitions}: set it back, "
+            f"or move the users with `pal memory rebalance --partitions {partitions}`"
         )

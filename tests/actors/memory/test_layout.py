@@ -22,7 +22,7 @@ def test_the_first_start_fixes_the_number_of_partitions(tmp_path: Path) -> None:
     with opened(home, 3):
         pass
     with (
-        pytest.raises(NotReady, match=r"in 3 partitions.*pal memory rebalance --partitions 2"),
+        pytest.raises(NotReady, match=r"spread over 3: .*pal memory rebalance --partitions 2"),
         opened(home, 2),
     ):
         pass
