@@ -26,7 +26,7 @@ import numpy as np
 
 from actors.keeper import Keeper
 from actors.memory.database import connect
-from actors.memory.records import NewMemory
+from actors.memory.records import MemoryKind, NewMemory
 from actors.messages import NotFound
 from benchmarks.killing import Victim, cache_differences, index_errors
 from benchmarks.memory_ledger import (
@@ -264,7 +264,7 @@ async def do(keeper: Keeper, request: "Operation | Search | tuple[int, int]") ->
 
 
 async def _remember(keeper: Keeper, operation: Operation) -> Any:
-    kind = "note" if operation.note else "turn"
+    kind: MemoryKind = "note" if operation.note else "turn"
     memories = [NewMemory(text=text, kind=kind, said_at=1e9 + operation.number) for text in operation.texts]
     vectors = np.stack([vector_of(text) for text in operation.texts]) if operation.embedded else None
     return await keeper.remember(
