@@ -74,7 +74,8 @@ def main() -> int:
         }
         trial = Trial(model, adapter, prompts, wanted)
         if "ray" in options.hosts:
-            stack.enter_context(ray_runtime(settings))
+            engine = settings.engine.model_copy(update={"shards": max(options.shards)})
+            stack.enter_context(ray_runtime(settings.model_copy(update={"engine": engine})))
         for host in options.hosts:
             for shards in options.shards:
                 engine = EngineSettings(dtype="float32", shards=shards, max_sequences=8)

@@ -111,7 +111,7 @@ def _starting(settings: Settings) -> dict[str, Any]:
     cluster = settings.cluster
     return {
         "address": "local",
-        "num_cpus": cluster.num_cpus or max(2, os.cpu_count() or 2),
+        "num_cpus": cluster.num_cpus or max(2, os.cpu_count() or 2, _for_shards(settings)),
         "include_dashboard": True,
         "dashboard_host": cluster.dashboard_host,
         "dashboard_port": cluster.dashboard_port,
@@ -119,6 +119,12 @@ def _starting(settings: Settings) -> dict[str, Any]:
         "logging_level": logging.WARNING,
         "log_to_driver": False,
     }
+
+
+def _for_shards(settings: Settings) -> int:
+    """CPUs that the shards ask for; on a machine with fewer cores they take turns."""
+    engine = settings.engine
+    return engine.shards * engine.threads if engine.shards > 1 else 0
 
 
 def _joining(settings: Settings) -> dict[str, Any]:

@@ -175,7 +175,7 @@ class ClusterSettings(Section):
     address: str | None = None
     """Ray cluster to join; unset starts one on this machine."""
     num_cpus: int | None = Field(default=None, ge=1)
-    """CPUs given to a Ray started here; unset means all (at least 2)."""
+    """CPUs given to a Ray started here; unset means all (at least 2, and one for each thread of a shard)."""
     dashboard_host: str = "127.0.0.1"
     """Address of Ray's dashboard."""
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
