@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.models.encoder import Encoder, load_encoder
-from benchmarks.memory_server import Filled, serving
+from benchmarks.memory_server import Filled, Server, serving
 from benchmarks.peers import Peer, peer
 from benchmarks.plot import log_log
 from benchmarks.spoken import Speaker
@@ -58,17 +58,19 @@ class Load:
 
 @dataclass(frozen=True)
 class Times:
-    """Milliseconds of calls of one kind."""
+    """Milliseconds of calls of one kind; `busy`: of the processor, in the mean, less swayed by other work."""
 
     p50: float
     p95: float
     calls: int
+    busy: float
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> "Times":
-        """From seconds."""
+    def of(cls, seconds: Sequence[float], busy: float) -> "Times":
+        """From the seconds of each call, and the processor's seconds of all of them."""
         p50, p95 = np.percentile(np.array(seconds) * 1000, [50, 95])
-        return cls(round(float(p50), 2), round(float(p95), 2), len(seconds))
+        mean = round(1000 * busy / len(seconds), 2)
+        return cls(round(float(p50), 2), round(float(p95), 2), len(seconds), mean)
 
 
 @dataclass
@@ -79,9 +81,9 @@ class Arm:
     times: dict[int, dict[str, Times]] = field(default_factory=dict)
     writes_s: dict[str, float] = field(default_factory=dict)
 
-    def put(self, size: int, call: str, seconds: Sequence[float]) -> None:
-        """Note what calls took."""
-        self.times.setdefault(size, {})[call] = Times.of(seconds)
+    def put(self, size: int, call: str, seconds: Sequence[float], busy: float) -> None:
+        """Note what calls took, each, and of the processor's time together."""
+        self.times.setdefault(size, {})[call] = Times.of(seconds, busy)
 
 
 class Embedding:
@@ -91,14 +93,14 @@ class Embedding:
         self._encoder: Encoder = load_encoder(settings)
         self.dimensions = self.embed(["warm up"])[0].shape[1]
 
-    def embed(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[float]]:
-        """Vectors, shape (len(texts), dimensions), and the seconds each took."""
-        rows, seconds = [], []
+    def embed(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[float], float]:
+        """Vectors, shape (len(texts), dimensions), the seconds each took, and the processor's of all."""
+        rows, seconds, before = [], [], time.process_time()
         for text in texts:
             began = time.perf_counter()
             rows.append(self._encoder.vectors(self._encoder.tokens([text]))[0])
             seconds.append(time.perf_counter() - began)
-        return np.stack(rows), seconds
+        return np.stack(rows), seconds, time.process_time() - before
 
 
 def measure(load: Load) -> dict[str, Any]:
@@ -118,36 +120,54 @@ def measure(load: Load) -> dict[str, Any]:
 
 
 def _ours(load: Load, filled: Filled) -> Arm:
-    arm = Arm("ours")
-    said = Speaker(1)
+    arm, said = Arm("ours"), Speaker(1)
     with serving(filled, embed="now", ray=load.ray) as server:
-        users = filled.users
-        server.warm(users)
-        texts = list(said.texts(load.calls))
-        took = [server.add(users[one % len(users)], [text]) for one, text in enumerate(texts)]
-        arm.put(load.memories, ADD_EMBEDDED, took)
+        server.warm(filled.users)
+        _adds(arm, ADD_EMBEDDED, server, load.memories, _turns(filled.users, load.calls), said)
         arm.writes_s["batches, with vectors"] = server.sustained(said, load.batch, load.seconds)
     with serving(filled, embed="later", ray=load.ray) as server:
-        server.warm([*users, *filled.by_size.values()])
-        for size, asked in [
-            (load.memories, users),
-            *((size, [user]) for size, user in filled.by_size.items()),
-        ]:
-            calls = load.calls if size == load.memories else load.calls // 4
-            turns = [asked[one % len(asked)] for one in range(calls)]
-            arm.put(size, SEARCH, [server.search(user, said.question(), K) for user in turns])
-            texts = list(said.texts(calls))
-            arm.put(size, ADD, [server.add(user, [text]) for user, text in zip(turns, texts, strict=True)])
-            server.settled(asked)
-            after = []
-            for user, text in zip(turns[: calls // 4], said.texts(calls // 4), strict=True):
-                server.add(user, [text])
-                after.append(server.search(user, said.question(), K))
-            arm.put(size, SEARCH_AFTER_ADD, after)
-            server.settled(asked)
+        server.warm([*filled.users, *filled.by_size.values()])
+        asked = {size: _turns([user], load.calls // 4) for size, user in filled.by_size.items()}
+        for size, turns in [(load.memories, _turns(filled.users, load.calls)), *asked.items()]:
+            _searches(arm, SEARCH, server, size, turns, said)
+            _adds(arm, ADD, server, size, turns, said)
+            server.settled(turns)
+            few = turns[: len(turns) // 4]
+            _searches(arm, SEARCH_AFTER_ADD, server, size, few, said, after_add=True)
+            server.settled(few)
         arm.writes_s["batches, vectors later"] = server.sustained(said, load.batch, load.seconds)
         arm.writes_s["vectors that followed"] = server.followed()
     return arm
+
+
+def _turns(users: Sequence[str], calls: int) -> list[str]:
+    """Whose turn it is at each call."""
+    return [users[call % len(users)] for call in range(calls)]
+
+
+def _adds(arm: Arm, call: str, server: Server, size: int, users: Sequence[str], said: Speaker) -> None:
+    texts, before = list(said.texts(len(users))), server.busy()
+    took = [server.add(user, [text]) for user, text in zip(users, texts, strict=True)]
+    arm.put(size, call, took, server.busy() - before)
+
+
+def _searches(
+    arm: Arm,
+    call: str,
+    server: Server,
+    size: int,
+    users: Sequence[str],
+    said: Speaker,
+    after_add: bool = False,
+) -> None:
+    texts, took, busy = list(said.texts(len(users))), [], 0.0
+    for user, text in zip(users, texts, strict=True):
+        if after_add:
+            server.add(user, [text])
+        before = server.busy()
+        took.append(server.search(user, said.question(), K))
+        busy += server.busy() - before
+    arm.put(size, call, took, busy)
 
 
 def _beside(name: str, sizes: Sequence[int], load: Load, embedding: Embedding) -> Arm:
@@ -155,21 +175,20 @@ def _beside(name: str, sizes: Sequence[int], load: Load, embedding: Embedding) -
     arm, said = Arm(name), Speaker(2)
     for size in sizes:
         with TemporaryDirectory() as directory, _started(name, directory, load, embedding) as store:
-            vectors = said.vectors(size, embedding.dimensions)
-            texts = list(said.texts(size))
+            vectors, texts = said.vectors(size, embedding.dimensions), list(said.texts(size))
             began = time.perf_counter()
             store.fill("user", texts, vectors)
             arm.writes_s[f"filling {size}"] = round(size / (time.perf_counter() - began), 1)
             calls = load.calls if size == load.memories else load.calls // 4
             questions = [said.question() for _ in range(calls)]
-            asked, embedded = embedding.embed(questions)
-            took = store.search("user", questions, asked, K).seconds
-            arm.put(size, SEARCH, [sum(pair) for pair in zip(took, embedded, strict=True)])
+            asked, embedded, busy = embedding.embed(questions)
+            found = store.search("user", questions, asked, K)
+            arm.put(size, SEARCH, np.add(found.seconds, embedded).tolist(), sum(found.busy) + busy)
             texts = list(said.texts(calls))
-            vectors, embedded = embedding.embed(texts)
-            took = store.add("user", texts, vectors).seconds
-            arm.put(size, ADD, took)
-            arm.put(size, ADD_EMBEDDED, [sum(pair) for pair in zip(took, embedded, strict=True)])
+            vectors, embedded, busy = embedding.embed(texts)
+            added = store.add("user", texts, vectors)
+            arm.put(size, ADD, added.seconds, sum(added.busy))
+            arm.put(size, ADD_EMBEDDED, np.add(added.seconds, embedded).tolist(), sum(added.busy) + busy)
     return arm
 
 
@@ -196,6 +215,10 @@ def _bars(load: Load, ours: Arm) -> list[dict[str, Any]]:
     return [*rows, {"what": what, "value": written, "bar": WRITES_BAR, "met": written >= WRITES_BAR}]
 
 
+def _cell(times: dict[str, float]) -> str:
+    return " ".join(f"{times[name]:5.1f}" for name in ("p50", "p95", "busy"))
+
+
 def _plain(one: Any) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(one).items()}
 
@@ -218,16 +241,18 @@ def show(report: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
-    console.print("Ours over HTTP; the others inside their own process.")
+    console.print(
+        "Ours over HTTP; the others inside their own process. A search includes embedding the question."
+    )
     calls = (ADD, ADD_EMBEDDED, SEARCH, SEARCH_AFTER_ADD)
-    table = Table(title="Milliseconds by memories of the user asked: p50, p95")
+    table = Table(
+        title="Milliseconds by memories of the user asked: p50, p95, and the processor's in the mean"
+    )
     for head in ("store", "memories", *calls):
         table.add_column(head, justify="left" if head == "store" else "right")
     for arm in report["arms"]:
         for size, times in sorted(arm["times"].items()):
-            cells = [
-                f"{times[one]['p50']:.1f} {times[one]['p95']:6.1f}" if one in times else "" for one in calls
-            ]
+            cells = (_cell(times[one]) if one in times else "" for one in calls)
             table.add_row(arm["name"], f"{size:,}", *cells)
     console.print(table)
     for arm in report["arms"]:

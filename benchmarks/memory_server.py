@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
+
+import psutil
 
 from actors.keeper import Keeper
 from actors.keepers import routed
@@ -105,11 +107,16 @@ async def _fill_user(keeper: Keeper, user: str, size: int, said: Speaker, dimens
 class Server:
     """A running server, asked over one connection that stays open."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, pid: int) -> None:
         self._url = url
+        self._process = psutil.Process(pid)
         self._connection = _connect(url)
-        self._numbers = count()
-        self._written = 0
+        self._last: list[str] = []
+
+    def busy(self) -> float:
+        """Processor's seconds that the server has used so far, its children included."""
+        times = [one.cpu_times() for one in (self._process, *self._process.children(recursive=True))]
+        return float(sum(one.user + one.system for one in times))
 
     def add(self, user: str, texts: Sequence[str]) -> float:
         """Seconds until the messages were acknowledged."""
@@ -175,7 +182,7 @@ def serving(filled: Filled, *, embed: Literal["now", "later"], ray: bool) -> Ite
     """`pal up` over what was filled in, once every vector is there."""
     arguments = ("--engine", "scripted", *(() if ray else ("--local",)))
     with pal_up(*arguments, home=filled.home, environ={"PAL_MEMORY__EMBED": embed}) as host:
-        yield Server(host.url)
+        yield Server(host.url, host.pid)
 
 
 def _connect(url: str) -> http.client.HTTPConnection:

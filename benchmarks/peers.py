@@ -38,10 +38,11 @@ class Store(Protocol):
 
 
 class Answers(NamedTuple):
-    """One answer for each text, and the seconds that each took inside the store's process."""
+    """One answer for each text, and the seconds and processor's seconds that it took the store's process."""
 
     answers: list[Any]
     seconds: list[float]
+    busy: list[float]
 
 
 class Peer:
@@ -71,7 +72,7 @@ class Peer:
         self._process.stdin.write(json.dumps(given | {"vectors": _encoded(vectors)}) + "\n")
         self._process.stdin.flush()
         said = self._read()
-        return Answers(said["answers"], said["seconds"])
+        return Answers(said["answers"], said["seconds"], said["busy"])
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
@@ -106,12 +107,13 @@ def answer(store: Store, about: Mapping[str, Any]) -> None:
     """The store's end: tell that it is ready, then answer until the pipe closes."""
     _say(about)
     for line in sys.stdin:
-        answers, seconds = [], []
+        answers, seconds, busy = [], [], []
         for work in _works(store, json.loads(line)):
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             answers.append(work())
             seconds.append(time.perf_counter() - began)
-        _say({"answers": answers, "seconds": seconds})
+            busy.append(time.process_time() - worked)
+        _say({"answers": answers, "seconds": seconds, "busy": busy})
 
 
 def _works(store: Store, order: Mapping[str, Any]) -> list[Callable[[], Any]]:

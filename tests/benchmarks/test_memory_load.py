@@ -7,14 +7,14 @@ def arm(name: str, ms: float) -> Arm:
     made = Arm(name)
     for size in (1_000, 10_000, 100_000):
         for call in (ADD, SEARCH):
-            made.put(size, call, [ms / 1000] * 20)
+            made.put(size, call, [ms / 1000] * 20, ms / 100)
     made.writes_s = {"batches, vectors later": 600.0}
     return made
 
 
 def test_times_are_milliseconds() -> None:
-    assert Times.of([0.001] * 95 + [1.0] * 5).p50 == 1.0
-    assert Times.of([0.001, 0.002, 0.003]).calls == 3
+    assert Times.of([0.001] * 95 + [1.0] * 5, 1.0).p50 == 1.0
+    assert Times.of([0.001, 0.002, 0.003], 0.003) == Times(2.0, 2.9, 3, 1.0)
 
 
 def test_each_bar_is_held_against_its_own_size() -> None:
