@@ -228,8 +228,10 @@ class MemoryKeeper(Partition):
     async def forget(self, user: str, event_id: str, what: Forgetting, *, dry_run: bool = False) -> Forgotten:
         """Delete for good: rows, index, vectors, history, buffers; tombstones stay.
 
-        When this returns, no file of the partition holds a byte of the texts. The facts of what is left are
-        timed anew. A dry run changes nothing. Raises InvalidRequest without a condition.
+        Summaries made from it go with it, and so do notes merged with it, for they say the same. When this
+        returns, no file of the partition holds a byte of the texts: the database was written anew, which
+        takes seconds where it is large; forgettings at the same time share it. The facts of what is left
+        are timed anew. A dry run changes nothing. Raises InvalidRequest without a condition.
         """
         selection.check(what)
         now = await self._now(user)
