@@ -104,9 +104,8 @@ def run(settings: Settings, engine: str, facts: int, *, over_ray: bool = False) 
             for number, (text, _, _) in enumerate(FACTS[:facts]):
                 _say(host, ANN, text, f"told-{number}")
             kill(host.pid)
-        with pal_up(*flags, home=home, environ=environ) as host:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                return list(pool.map(lambda number: _ask(host, number), range(facts)))
+        with pal_up(*flags, home=home, environ=environ) as host, ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(lambda number: _ask(host, number), range(facts)))
 
 
 def kill(pid: int) -> None:

@@ -336,3 +336,19 @@ async def test_consolidation_comes_after_some_replies(
     await server.say("hello")
     await server.services.background.settled()
     assert asked == ["ann"]
+
+
+@pytest.mark.ray
+def test_through_ray_serve_a_user_is_remembered_and_another_is_not(ray_url: str) -> None:
+    def say(text: str, user: str, session: str, **more: Any) -> str:
+        body = {
+            "model": MODEL, "messages": [{"role": "user", "content": text}], "temperature": 0, "user": user,
+            "session_id": session, "memory": {"read": True, "write": True}, **more,
+        }  # fmt: skip
+        reply = httpx.post(f"{ray_url}/v1/chat/completions", json=body, timeout=60)
+        assert reply.status_code == 200, reply.text
+        return reply.text
+
+    assert "[DONE]" in say("My parrot is called Mango.", "ann", "one", stream=True)
+    assert "Mango" in say("What is my parrot called?", "ann", "two")
+    assert "Mango" not in say("What is my parrot called?", "bob", "two")

@@ -56,7 +56,7 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
 @asynccontextmanager
 async def over_http(url: str, key: str, mode: Any = "auto") -> AsyncIterator[Client]:
     async with (
-        httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}) as http,
+        httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}, timeout=60) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=mode) as client,
     ):
         yield client
@@ -169,3 +169,9 @@ def test_a_verb_is_one_request(verb: str, arguments: Any, method: str, path: str
 def test_arguments_are_checked(arguments: Any) -> None:
     with pytest.raises(InvalidRequest, match="add: "):
         call_of("add", arguments)
+
+
+@pytest.mark.ray
+async def test_every_verb_through_ray_serve(ray_url: str) -> None:
+    async with over_http(ray_url, "none") as client:
+        await every_verb(client, "Braga")
