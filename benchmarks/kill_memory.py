@@ -127,6 +127,8 @@ def run(kills: int, seed: int) -> Tally:
                 tally.cache_harmed += _harm(directory / "vectors", chance)
             _round(directory, chance, waiting, ledger, tally, cache)
             _check(directory, ledger, tally)
+        _settle(directory, ledger, tally)
+        _check(directory, ledger, tally)
         tally.cache_differences = cache_differences(directory)
         _search_files(directory, ledger, tally)
     finally:
@@ -186,6 +188,14 @@ def _round(
     tally.kills += 1
     for reply in answered:
         _acknowledge(ledger.doubtful, reply, ledger, tally)
+
+
+def _settle(directory: Path, ledger: Ledger, tally: Tally) -> None:
+    """Nothing is in doubt any more."""
+    if ledger.doubtful is not None:
+        child = Victim(directory, do, cache=False)
+        _ask(child, ledger.doubtful, ledger, tally)
+        child.kill()
 
 
 def _ask(child: Victim, operation: Operation, ledger: Ledger, tally: Tally) -> None:

@@ -218,7 +218,11 @@ def vector_of(text: str) -> NDArray[np.float32]:
 
 
 def compare(connection: sqlite3.Connection, ledger: Ledger, wrongs: Wrongs) -> None:
-    """Count what differs; what the doubtful operation may have changed must be changed wholly or not."""
+    """Count what differs; what the doubtful operation may have changed must be changed wholly or not.
+
+    What a doubtful forgetting took beyond what it named (notes merged with that) is known once it is
+    acknowledged, and is then missing no more: a comparison without anything in doubt has to follow.
+    """
     for user in USERS:
         rows = connection.execute(
             "SELECT m.id, m.text, m.event_id, m.kind, m.merged_into, v.vector FROM memories m "
@@ -237,10 +241,8 @@ def _compare_user(user: str, stored: dict[str, sqlite3.Row], ledger: Ledger, wro
         doubtful = None
     missing = mine.keys() - stored.keys()
     if doubtful is not None and doubtful.kind == "forget" and missing:
-        half = ledger.targets(doubtful) - missing
-        wrongs.half_done += len(half)
-        missing -= ledger.targets(doubtful)
-        missing = {one for one in missing if not mine[one].merged}
+        wrongs.half_done += len(ledger.targets(doubtful) - missing)
+        missing = set()
     wrongs.lost += len(missing)
     unknown = stored.keys() - mine.keys()
     wrongs.came_back += len(unknown & ledger.forgotten[user])
