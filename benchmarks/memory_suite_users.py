@@ -50,7 +50,7 @@ class Templates:
     """Sentences of one group for each slot: of its own three times of four, where it has any."""
 
     def __init__(self, shown: Mapping[str, Any], group: Mapping[str, Any], seed: int) -> None:
-        self.slots: Mapping[str, Slot] = shown["slots"]
+        self.slots: Mapping[str, Slot] = group.get("slots", shown["slots"])
         self.chatter: Sequence[str] = shown["chatter"]
         self.several = {name: {**shown["several"][name], **own} for name, own in group["several"].items()}
         self._nouns = group["nouns"]

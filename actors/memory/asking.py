@@ -113,6 +113,7 @@ allergy: avoids
 own: car
 learning: language, instrument
 native language: language
+language: learning, native language
 avoids: allergy, diet, dislikes
 platform: provider
 manager: boss

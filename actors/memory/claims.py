@@ -73,6 +73,9 @@ _LANGUAGE = re.compile(
     re.IGNORECASE,
 )
 _DWELLINGS = frozenset(["flat", "apartment", "house", "condo", "studio", "cottage"])
+_MOVABLE = frozenset(
+    ["office", "desk", "headquarters", "warehouse", "shop", "store", "clinic", "studio", "lab"]
+)
 _DIGIT = re.compile(r"\d")
 _HOUR = re.compile(r"\d|noon|midnight|dawn|sunrise")
 _CHECKS = {
@@ -412,5 +415,9 @@ def changed(who: Named, value: str, moved: bool = False) -> list[Claim]:
     subject, slot = who.place
     if is_being(slot) and not is_name(value):
         return []
-    slot = f"{slot} place" if moved and not is_known(slot) and not is_timed(value) else _by_value(slot, value)
+    movable = slot.split(" ")[-1] in _MOVABLE | EVENTS or re.match(r"(?:the|my|our|an?)\s", value)
+    if moved and movable and not is_known(slot) and not is_timed(value):
+        slot = f"{slot} place"
+    else:
+        slot = _by_value(slot, value)
     return [Claim(subject, slot, value, single=not who.several)]

@@ -41,7 +41,8 @@ _SHORT = (
 _EXPANSIONS = tuple((re.compile(pattern, re.IGNORECASE), new) for pattern, new in _SHORT)
 _APOSTROPHE = re.compile(r"[’‘`´]")
 _SHORTENED = re.compile(
-    r"'|\bto be\b|\bbeing\b|\bbe\b|\b(?:[Ii]\s?m|[ci]ant|ain|remains|continues|stays|with|gonna|wanna|can|any|(?-i:i)|"
+    r"'|\bto be\b|\bbeing\b|\bbe\b|\b(?:[Ii]\s?m|"
+    r"[ci]ant|ain|remains|continues|stays|with|gonna|wanna|can|any|(?-i:i)|"
     r"I?ve|whats|wheres"
     r"|whos|whens|hows|(?:do|does|did|is|are|was|were|has|have|had|would|should|could)nt)\b",
     re.IGNORECASE,

@@ -103,9 +103,8 @@ COMMUTE = re.compile(
 )
 HOMELY = re.compile(rf"^{WHO}{DONE}calls?\s+(?P<new>(?-i:[A-Z])[\w ]*?)\s+(?:my\s+)?home\b.*$", re.I)
 SWITCHED = re.compile(
-    rf"^{WHO}?{DONE}(?:changed|switched|moved|swapped|traded)\s+(?P<np>[a-z]{{3,}}(?: [a-z]+)?s)\s+from\s+"
-    rf".+?\s+(?:to|for)\s+"
-    r"(?P<new>.+)$",
+    rf"^{WHO}?{DONE}(?:changed|switched|moved|swapped|traded)\s+(?P<np>(?!jobs|companies|careers)[a-z]{{3,}}(?: [a-z]+)?s)\s+(?"
+    rf":from\s+.+?\s+)?(?:to|for)\s+(?P<new>.+)$",
     re.I,
 )
 MAKE = re.compile(
@@ -127,9 +126,10 @@ REPLACED = re.compile(
     re.I,
 )
 RELATIVE = re.compile(
-    rf"^(?:the|my)\s+(?P<noun>[\w -]{{2,30}}?)\s+(?:that\s+|which\s+|where\s+|who\s+)?{WHO}{DONE}(?"
-    rf"P<verb>[\w]+(?:\s+(?:in|at|for|to|with|on|by|up at|from))?)\s+(?:(?:now|currently|most|best|"
-    rf"these days)\s+)*(?:is|are)\s+(?:(?:now|called|named|currently)\s+)*(?P<new>.+)$",
+    rf"^(?:the|my)\s+(?P<noun>(?!.*?\b(?:is|was|are|were)\b.*?\b(?:is|are)\b)[\w -]{{2,30}}?)\s+(?:that\s+|"
+    rf"which\s+|where\s+|who\s+)?{WHO}{DONE}(?P<verb>[\w]+(?:\s+(?:in|at|for|to|with|on|by|up at|from))?)"
+    rf"\s+(?:(?:now|currently|most|best|these days)\s+)*(?:is|are)\s+(?:(?:now|called|named|currently)\s+)*"
+    rf"(?P<new>.+)$",
     re.I,
 )
 CLEFT = re.compile(
@@ -239,7 +239,7 @@ POINTED = re.compile(
     r"^(?!.*?\b(?:is|are|was|were|has|have|am|will|would|do|did|and|called|named|said)\b.*?(?::|=|->))"
     r"(?!(?:regarding|concerning|about|as|for|re|to|of)\b)(?P<np>(?:(?:my|our|the|new|updated|correct|"
     r"current|his|her|their)\s+|(?-i:[A-Z])[\w-]+'s\s+)?"
-    r"[\w'’ /-]{2,40}?)\s*(?::(?=\s)|=|->|→|—>|=>)\s*(?P<new>\S.*)$",
+    r"[\w'’ /-]{2,40}?)\s*(?::(?=\s)|=|->|→|—>|=>)\s*(?P<new>(?!.*\b(?:is|are|was|were)\b)\S.*)$",
     re.I,
 )
 PREFERRED = re.compile(
@@ -259,7 +259,7 @@ BEST = re.compile(
 LIKED = re.compile(
     r"^(?:the|my)\s+(?P<topic>[\w' -]+?)\s+(?:that\s+|which\s+)?I\s+(?:really\s+|now\s+)?(?:like|love|"
     r"enjoy|prefer|listen to|watch|eat|drink)\s+(?:the\s+)?(?:best|most|more than any other)?\s*(?"
-    r":of all\s+|now\s+)?(?:is|are)\s+(?:now\s+)?(?P<new>.+)$",
+    r":of all\s+|now\s+)?(?:was .+? but )?(?:is|are)\s+(?:now\s+)?(?P<new>.+)$",
     re.I,
 )
 TOPIC = re.compile(

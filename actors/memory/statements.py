@@ -216,6 +216,8 @@ def _blocked(clause: Clause, start: int, end: int) -> bool:
     """Whether what stands before a clause makes it a supposition, a wish or another's words."""
     for at in range(start, end):
         word = clause.lower(at)
+        if word in ("plan", "plans") and clause.lower(at - 1) == "of":
+            continue
         if word in _UNREAL and not (
             word in ("would", "should", "could", "want", "wanted") and _saying(clause, at, end)
         ):
@@ -254,6 +256,9 @@ def _read(
         ):
             return None
         return (*said, who)
+    if clause.lower(at) in ("is", "are") and clause.lower(at - 1) in ("but", "and", ",") and context.over:
+        said = framed(clause, at, Named(context.place[0], (context.place[1],)))
+        return (*said, who) if said is not None else None
     found = named_at(clause, at, context.me, context.last)
     if found is not None:
         said = framed(clause, found[1], found[0])

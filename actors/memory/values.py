@@ -48,7 +48,8 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(
-    r"^(?:now|still|currently|actually|just|really|definitely|probably|called|named|a|an|none other than|"
+    r"^(?:some|a little|a bit of|basic|fluent|now|still|currently|actually|just|really|definitely|probably|"
+    r"called|named|a|an|none other than|"
     r"no other than"
     r"|undoubtedly|always|been|is|to be|officially|simply|over|out|as|that of|at present|,)\s+",
     re.IGNORECASE,
