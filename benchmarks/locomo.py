@@ -97,24 +97,27 @@ Ranking = Callable[[Conversation, Asked], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What a ranking found of one question's evidence: shares of turns and of sessions among the first k.
+    """What a ranking found of one question's evidence: shares of its turns and of its sessions.
 
-    `session` counts the sessions that the first k turns are of.
+    `turn`: among the first k turns. `session`: among the first k sessions, a session standing where its best
+    turn does, so a ranking must be deep enough to name k. `beside`: among the sessions of the first k turns.
     """
 
     category: int
     turn: float
     session: float
+    beside: float
 
 
 def recalled(asked: Asked, ranked: Sequence[str], k: int = K) -> Recalled:
     """The shares for one question and its ranking."""
-    first = set(ranked[:k])
-    sessions = {session_of(turn) for turn in first}
+    sessions = list(dict.fromkeys(session_of(turn) for turn in ranked))
+    beside = {session_of(turn) for turn in ranked[:k]}
     return Recalled(
         category=asked.category,
-        turn=len(first.intersection(asked.evidence)) / len(asked.evidence),
-        session=len(sessions & asked.sessions) / len(asked.sessions),
+        turn=len(set(ranked[:k]).intersection(asked.evidence)) / len(asked.evidence),
+        session=len(asked.sessions.intersection(sessions[:k])) / len(asked.sessions),
+        beside=len(asked.sessions & beside) / len(asked.sessions),
     )
 
 
@@ -124,11 +127,12 @@ def measure(conversations: Sequence[Conversation], ranking: Ranking, k: int = K)
 
 
 def figures(found: Sequence[Recalled]) -> dict[str, float]:
-    """Means over the questions: of all (turn, session), of the turns by category."""
+    """Means over the questions: of all (turn, session, beside), of the turns by category."""
     report = {
         "questions": float(len(found)),
         "turn": mean([one.turn for one in found]),
         "session": mean([one.session for one in found]),
+        "beside": mean([one.beside for one in found]),
     }
     for category, name in CATEGORIES.items():
         report[name] = mean([one.turn for one in found if one.category == category])

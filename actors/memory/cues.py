@@ -3,53 +3,45 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from actors.memory.words import stem, words_of
 
 CUES = (
-    "asks",
-    "question",
-    "time",
-    "when_time",
-    "number",
-    "first_person",
-    "past",
-    "thanks",
-    "kin",
-    "pair",
+    *("asks", "question", "time", "when_time", "number", "first_person", "past", "thanks"),
+    *("kin", "pair"),
 )
 PREFIX = 4
 """Letters that two words must share to count as kin."""
-_TIME = re.compile(
-    r"\b(?:yesterday|today|tonight|tomorrow|last|next|ago|week|weekend|month|year|day|morning|evening|afternoon"
-    r"|night|monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|june|july"
-    r"|august|september|october|november|december|recently|soon|since|summer|winter|spring|fall|autumn|\d{4}"
-    r"|birthday|anniversary|holiday|christmas)\b",
-    re.IGNORECASE,
-)
+_TIME_WORDS = """
+    yesterday today tonight tomorrow last next ago week weekend month year day morning evening afternoon night
+    monday tuesday wednesday thursday friday saturday sunday january february march april may june july august
+    september october november december recently soon since summer winter spring fall autumn birthday
+    anniversary holiday christmas
+"""
+_NUMBER_WORDS = "one two three four five six seven eight nine ten twice once couple several dozen"
+_PAST_WORDS = """
+    went had was were did got took made bought found saw came gave won met left began been done ate ran wrote
+    read felt told lost built taught brought thought knew kept held spent sent chose grew
+"""
+_TIMES = frozenset(_TIME_WORDS.split())
+_NUMBERS = frozenset(_NUMBER_WORDS.split())
+_PAST = frozenset(_PAST_WORDS.split())
+_FIRST_PERSON = frozenset(["i", "my", "me", "we", "our", "us", "mine", "myself"])
 _ASKS_WHEN = re.compile(
     r"\b(?:when|(?:what|which) (?:date|day|month|year|time)|how (?:long|often)"
     r"|how many (?:days|weeks|months|years))\b",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(
-    r"\b(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|twice|once|couple|several|dozen)\b",
-    re.IGNORECASE,
-)
 _ASKS_NUMBER = re.compile(r"\bhow (?:many|much)\b", re.IGNORECASE)
-_FIRST_PERSON = re.compile(r"\b(?:I|my|me|we|our|us|mine|myself)\b")
-_PAST = re.compile(
-    r"\b(?:\w+ed|went|had|was|were|did|got|took|made|bought|found|saw|came|gave|won|met|left|began|been|done|ate|ran"
-    r"|wrote|read|felt|told|lost|built|taught|brought|thought|knew|kept|held|spent|sent|chose|grew)\b",
-    re.IGNORECASE,
-)
 _THANKS = re.compile(
     r"\s*(?:thanks|thank you|wow|that's (?:great|awesome|amazing|cool)|sounds|awesome|cool|great|congrats"
     r"|nice|yeah|yep|absolutely|definitely)\b",
     re.IGNORECASE,
 )
 _FEW = 3
+_TIME, _NUMBER, _PAST_TENSE, _OF_ME = 1, 2, 4, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,34 +61,66 @@ def wanted(question: str, terms: Sequence[str]) -> Wanted:
     return Wanted(bool(_ASKS_WHEN.search(question)), bool(_ASKS_NUMBER.search(question)), stems, prefixes)
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A text as it is compared with a question: its content words (stem → word), and kinds of words."""
+
+    text: str
+    words: dict[str, str]
+    time: bool
+    number: bool
+    past: bool
+    of_me: int
+    """Words of the first person."""
+
+
+def wording(text: str) -> Wording:
+    """Read a text once."""
+    held: dict[str, str] = {}
+    kinds, of_me = 0, 0
+    for word in words_of(text):
+        kind = _kind(word.normal)
+        kinds |= kind
+        of_me += kind >= _OF_ME
+        if not word.stop:
+            held[word.stem] = word.normal
+    return Wording(text, held, bool(kinds & _TIME), bool(kinds & _NUMBER), bool(kinds & _PAST_TENSE), of_me)
+
+
 def asks(text: str) -> bool:
     """Whether a turn hands over with a question."""
     return text.rstrip().endswith("?")
 
 
-def words_held(text: str) -> dict[str, str]:
-    """The content words of a text: stem → word."""
-    return {word.stem: word.normal for word in words_of(text) if not word.stop}
-
-
-def cues(text: str, held: dict[str, str], want: Wanted) -> tuple[float, ...]:
-    """The values of CUES, each 0 to 1; `held` is `words_held(text)`.
+def cues(said: Wording, want: Wanted) -> tuple[float, ...]:
+    """The values of CUES, each 0 to 1.
 
     kin: share of the question's words that the text has by their first letters; pair: share of its pairs of
     neighbouring words of which the text has both.
     """
-    time = float(bool(_TIME.search(text)))
     pairs = list(pairwise(want.stems))
-    kin = want.prefixes & {one[:PREFIX] for one in held} if want.prefixes else ()
+    kin = want.prefixes & {one[:PREFIX] for one in said.words} if want.prefixes else ()
     return (
-        float(asks(text)),
-        float("?" in text),
-        time,
-        time * want.when,
-        float(want.number and bool(_NUMBER.search(text))),
-        min(_FEW, len(_FIRST_PERSON.findall(text))) / _FEW,
-        float(bool(_PAST.search(text))),
-        float(bool(_THANKS.match(text))),
+        float(asks(said.text)),
+        float("?" in said.text),
+        float(said.time),
+        float(said.time and want.when),
+        float(said.number and want.number),
+        min(_FEW, said.of_me) / _FEW,
+        float(said.past),
+        float(bool(_THANKS.match(said.text))),
         len(kin) / max(1, len(want.prefixes)),
-        sum(a in held and b in held for a, b in pairs) / max(1, len(pairs)),
+        sum(a in said.words and b in said.words for a, b in pairs) / max(1, len(pairs)),
+    )
+
+
+@lru_cache(maxsize=65536)
+def _kind(word: str) -> int:
+    """The kinds of a normal word, as bits."""
+    year = len(word) == 4 and word.isdecimal()
+    return (
+        _TIME * (word in _TIMES or year)
+        + _NUMBER * (word in _NUMBERS or word.isdecimal())
+        + _PAST_TENSE * (word in _PAST or (len(word) > 3 and word.endswith("ed")))
+        + _OF_ME * (word in _FIRST_PERSON)
     )

@@ -6,9 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.messages import InvalidRequest
+
 Floats = NDArray[np.float64]
 
-RIDGE = 1e-3
+RIDGE = 0.03
+"""The largest tried of those whose held-out recall is within a standard error of the best."""
+CONSTANT = 1e-6
+"""Spread below which a feature says nothing."""
 STEPS = 150
 KEPT = 8
 """Steps that the curvature is estimated from."""
@@ -25,14 +30,15 @@ class Group:
 def fit(groups: Sequence[Group], ridge: float = RIDGE) -> Floats:
     """Weights that make each right one likely against the wrong ones of its group; shape (features,).
 
-    Raises ValueError where no group has both right and wrong ones.
+    Raises InvalidRequest where no group has both right and wrong ones.
     """
     usable = [group for group in groups if group.right.any() and not group.right.all()]
     if not usable:
-        raise ValueError("no question has both right and wrong memories among its candidates")
+        raise InvalidRequest("no question has both right and wrong memories among its candidates")
     values = np.concatenate([group.values for group in usable])
-    scale = values.std(axis=0) + 1e-6
-    values = (values - values.mean(axis=0)) / scale
+    scale = values.std(axis=0, dtype=np.float64)
+    scale[scale < CONSTANT] = 1
+    values = ((values - values.mean(axis=0, dtype=np.float64)) / scale).astype(np.float32)
     right = np.concatenate([group.right for group in usable])
     starts = np.cumsum([0, *(len(group.right) for group in usable)])[:-1]
     number = np.repeat(np.arange(len(usable)), [len(group.right) for group in usable])

@@ -1,8 +1,9 @@
 """Weights over named features: a memory's score. Knows no index and no feature's meaning."""
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from actors.messages import InvalidRequest
 
 Floats = NDArray[np.float32]
+
+WEIGHTS = Path(__file__).with_name("ranker.json")
+"""The shipped weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,55 +40,34 @@ def load(path: Path) -> Ranker:
     if not path.is_file():
         raise InvalidRequest(f"memory.ranker: there is no file {path}")
     try:
-        stored = json.loads(path.read_text())
-        rounds = {
-            name: {key: float(stored[name][key]) for key in stored[name]} for name in ("first", "second")
-        }
+        found = _read(path)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidRequest(f"memory.ranker: {path} is no ranker's weights ({error!r})") from error
-    for name, weights in rounds.items():
-        known = getattr(SHIPPED, name)
-        if weights.keys() != known.keys():
-            wrong = ", ".join(sorted(weights.keys() ^ known.keys()))
+    for mine, known in ((found.first, SHIPPED.first), (found.second, SHIPPED.second)):
+        if mine.keys() != known.keys():
+            wrong = ", ".join(sorted(mine.keys() ^ known.keys()))
             raise InvalidRequest(
                 f"memory.ranker: {path} weighs other features than this version has ({wrong}): "
                 "train it again with `pal memory train-ranker`"
             )
-    return Ranker(**rounds)
+    return found
 
 
 def save(ranker: Ranker, path: Path) -> None:
     """Write a ranker as `load` reads it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        json.dumps({name: dict(weights) for name, weights in asdict(ranker).items()}, indent=1) + "\n"
-    )
+    rounds = {"first": dict(ranker.first), "second": dict(ranker.second)}
+    path.write_text(json.dumps(rounds, indent=1) + "\n")
 
 
-_FIRST = {
-    "own": 1.19,
-    "window": 0.5,
-    "covered": 1.41,
-    "around": 2.1,
-    "cosine": 6.0,
-    "cosine_window": 7.1,
-    "session": 1.57,
-    "session_cosine": 2.1,
-    "speaker": 0.9,
-    "other": -1.9,
-    "asked": 0.3,
-    "asked_words": 1.8,
-    "length": 1.98,
-    "opens": 0.78,
-    "asks": -0.84,
-    "question": -0.39,
-    "time": 0.57,
-    "when_time": 0.46,
-    "number": 0.79,
-    "first_person": 0.61,
-    "past": 0.77,
-    "thanks": -0.7,
-    "kin": 0.36,
-    "pair": 1.11,
-}
-SHIPPED = Ranker(first=_FIRST, second=_FIRST)
+def _read(path: Path) -> Ranker:
+    stored = json.loads(path.read_text())
+    rounds = ({name: float(weight) for name, weight in stored[key].items()} for key in ("first", "second"))
+    first, second = rounds
+    if not all(math.isfinite(weight) for weight in (*first.values(), *second.values())):
+        raise ValueError("a weight is not finite")
+    return Ranker(first, second)
+
+
+SHIPPED = _read(WEIGHTS)
+"""Learned by `python -m benchmarks.rank_fit`; ranker.manifest.json says from what."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from actors.memory.cues import CUES, asks, cues, wanted, words_held
+from actors.memory.cues import CUES, asks, cues, wanted, wording
 from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.signals import (
     KERNEL,
@@ -122,10 +122,8 @@ def read(source: Source, asking: Asking, told: Signals, near: Neighbourhood, row
     asked = np.array([asks(text) for text in source.texts(np.maximum(rows - 1, 0).tolist())], np.float32)
     asked *= previous
     want = wanted(asking.text, asking.terms)
-    words = [words_held(text) for text in texts]
-    wording = np.array(
-        [cues(text, held, want) for text, held in zip(texts, words, strict=True)], np.float32
-    ).reshape(len(rows), len(CUES))
+    said = [wording(text) for text in texts]
+    values = np.array([cues(one, want) for one in said], np.float32).reshape(len(rows), len(CUES))
     features = {
         "own": told.own[rows],
         "window": told.window[rows],
@@ -143,7 +141,8 @@ def read(source: Source, asking: Asking, told: Signals, near: Neighbourhood, row
         "length": np.log1p(columns.words[rows]).astype(np.float32) / 4,
         "opens": 1 - near.linked[1][rows],
     }
-    return Candidates(rows, words, features | dict(zip(CUES, wording.T, strict=True)))
+    words = [one.words for one in said]
+    return Candidates(rows, words, features | dict(zip(CUES, values.T, strict=True)))
 
 
 def joined(one: Candidates, other: Candidates) -> Candidates:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from actors.memory.fit import RIDGE, Group, fit
+from actors.memory.fit import RIDGE, Floats, Group, fit
 from actors.memory.held import Held, Turn
-from actors.memory.ranker import Ranker, save
+from actors.memory.ranker import Ranker
 from actors.memory.recollection import CANDIDATES, FIRST, SECOND, Candidates, candidates
 from actors.memory.source import Vectors
 from actors.messages import InvalidRequest
@@ -54,28 +54,18 @@ def prepare(lessons: Iterable[Lesson], embed: Embed | None) -> list[Prepared]:
 
 def learn(asked: Sequence[Prepared], ridge: float = RIDGE) -> Ranker:
     """Weights of the first round, then those of the second over what the first one finds."""
-    first = _named(FIRST, fit([_group(one, PLAIN, FIRST) for one in asked], ridge))
+    first = _named(FIRST, fit([group(one, PLAIN, FIRST) for one in asked], ridge))
     half = Ranker(first=first, second={})
     names = (*FIRST, *SECOND)
-    return Ranker(first=first, second=_named(names, fit([_group(one, half, names) for one in asked], ridge)))
-
-
-def train(examples: Path, target: Path, embed: Embed | None) -> int:
-    """Learn from a JSONL file and write the weights; how many questions they were learned from.
-
-    Each line: {"turns": [{"id", "session", "speaker", "text", "said_at"}], "questions": [{"question",
-    "evidence": [turn ids]}]}; `said_at` in Unix seconds. Raises InvalidRequest for a file that is not so, or
-    with too few questions.
-    """
-    asked = prepare(read_examples(examples), embed)
-    if len(asked) < FEWEST:
-        raise InvalidRequest(f"{examples} has {len(asked)} questions with evidence: {FEWEST} are needed")
-    save(learn(asked), target)
-    return len(asked)
+    return Ranker(first=first, second=_named(names, fit([group(one, half, names) for one in asked], ridge)))
 
 
 def read_examples(path: Path) -> list[Lesson]:
-    """The conversations of a JSONL file. Raises InvalidRequest, naming the line that is wrong."""
+    """The conversations of a JSONL file.
+
+    Each line: {"turns": [{"id", "session", "speaker", "text", "said_at"}], "questions": [{"question",
+    "evidence": [turn ids]}]}; `said_at` in Unix seconds. Raises InvalidRequest, naming the wrong line.
+    """
     lessons: list[Lesson] = []
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip():
@@ -109,7 +99,8 @@ def _lesson(record: dict[str, list[dict[str, object]]]) -> Lesson:
     return Lesson(tuple(turns), tuple(questions))
 
 
-def _group(one: Prepared, ranker: Ranker, names: Sequence[str]) -> Group:
+def group(one: Prepared, ranker: Ranker, names: Sequence[str]) -> Group:
+    """A question's candidates with their features, the second round's seeded by the ranker's first."""
     found: Candidates
     found, _ = candidates(one.held, one.text, one.vector, CANDIDATES, ranker)
     ids = [one.held.turns[row].id for row in found.rows.tolist()]
@@ -119,7 +110,5 @@ def _group(one: Prepared, ranker: Ranker, names: Sequence[str]) -> Group:
     )
 
 
-def _named(
-    names: Sequence[str], weights: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]
-) -> dict[str, float]:
+def _named(names: Sequence[str], weights: Floats) -> dict[str, float]:
     return {name: round(float(weight), DIGITS) for name, weight in zip(names, weights, strict=True)}
