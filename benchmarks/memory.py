@@ -170,14 +170,14 @@ async def _recalled(
         directory = stack.enter_context(tempfile.TemporaryDirectory())
         chroma = stack.enter_context(peer("benchmarks.bare_chroma", f"{directory}/chroma"))
         _say(f"Chroma {chroma.says['version']}")
-        rankings[arms.CHROMA] = [arms.by_store(one, chroma) for one in given]
+        rankings[arms.CHROMA] = [arms.by_store(one, chroma, one_by_one=False) for one in given]
         by_words = [arms.by_words(one) for one in given]
         rankings |= {name: [one[name] for one in by_words] for name in by_words[0]}
         for name, mode in MEM0.items() if mem0_python else ():
             arguments = (f"{directory}/{mode}", mode, str(dimensions))
             mem0 = stack.enter_context(peer("benchmarks.bare_mem0", *arguments, python=str(mem0_python)))
             _say(f"{name} {mem0.says['version']}")
-            rankings[name] = [arms.by_store(one, mem0) for one in given]
+            rankings[name] = [arms.by_store(one, mem0, one_by_one=True) for one in given]
     _say("ours")
     rankings[OURS] = await arms.ours(conversations, settings, memory)
     return {name: _scored(conversations, found) for name, found in rankings.items()}
@@ -246,10 +246,12 @@ def show(report: Mapping[str, Any]) -> None:
     console = Console()
     table = Printed(title=f"Evidence recalled among the first {K}, captions {report['captions']}")
     table.add_column("arm", no_wrap=True)
-    for head in ("turn", *(name.partition("-")[0] for name in CATEGORIES.values()), "session"):
+    for head in ("turn", *(name.partition("-")[0] for name in CATEGORIES.values()), "session", "beside"):
         table.add_column(head, justify="right", no_wrap=True)
     for name, row in report["arms"].items():
-        table.add_row(name, *(f"{row[key]:.3f}" for key in ("turn", *CATEGORIES.values(), "session")))
+        table.add_row(
+            name, *(f"{row[key]:.3f}" for key in ("turn", *CATEGORIES.values(), "session", "beside"))
+        )
     console.print(table)
     for name, row in report["arms"].items():
         console.print(f"{name:{WIDEST}} {row['turn']:.3f} {'█' * round(BAR_WIDTH * row['turn'])}")

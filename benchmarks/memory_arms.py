@@ -36,6 +36,8 @@ CHROMA = "MiniLM in Chroma"
 FTS5 = "FTS5"
 RECIPROCAL = "reciprocal rank"
 FUSION = "fixed fusion"
+DEPTH = 100
+"""Turns that a ranking names: enough for the first ten sessions."""
 REACH = 2
 """Turns before and after that belong to a turn's window."""
 RANK_K = 60
@@ -73,13 +75,16 @@ def by_words(one: Given) -> dict[str, Rankings]:
     return found
 
 
-def by_store(one: Given, store: Peer) -> Rankings:
-    """What a store finds that was given the turns one by one, and the questions."""
+def by_store(one: Given, store: Peer, one_by_one: bool) -> Rankings:
+    """What a store finds that was given the turns, one by one or at once, and then the questions."""
     user = one.conversation.id
-    ids = store.add(user, one.texts, one.turns_T_D).answers
+    if one_by_one:
+        ids = store.add(user, one.texts, one.turns_T_D).answers
+    else:
+        ids = store.fill(user, one.texts, one.turns_T_D)
     turn_of = dict(zip(ids, (turn.id for turn in one.conversation.turns), strict=True))
     questions = [asked.text for asked in one.conversation.asked]
-    answers = store.search(user, questions, one.asked_Q_D, K).answers
+    answers = store.search(user, questions, one.asked_Q_D, DEPTH).answers
     return [[turn_of[memory] for memory in found] for found in answers]
 
 
@@ -135,8 +140,9 @@ async def _recalled(services: Services, conversation: Conversation) -> Rankings:
         turn_of |= {one.id: turn.id for one, turn in zip(written, turns, strict=True)}
     found: Rankings = []
     for asked in conversation.asked:
-        recalled = await remembering.recall(services, user, asked.text, limit=K)
-        found.append([turn_of[one.memory.id] for one in recalled])
+        first = await remembering.recall(services, user, asked.text, limit=K)
+        deeper = await remembering.recall(services, user, asked.text, limit=DEPTH)
+        found.append(list(dict.fromkeys(turn_of[one.memory.id] for one in (*first, *deeper))))
     return found
 
 
@@ -198,5 +204,5 @@ def _reciprocal(scores: Floats, counted: NDArray[np.bool_]) -> Floats:
 
 
 def _best(turns: Sequence[Turn], scores: Floats) -> list[str]:
-    order = np.argsort(-scores, kind="stable")[:K]
+    order = np.argsort(-scores, kind="stable")[:DEPTH]
     return [turns[place].id for place in order if scores[place] != 0]
