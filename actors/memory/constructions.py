@@ -134,6 +134,17 @@ def _switched(found: re.Match[str], context: Context) -> Made:
     return [Claim(_me(found, context), slot, value)] if is_known(slot) and value else None
 
 
+def _team(found: re.Match[str], context: Context) -> Made:
+    return [
+        Claim(
+            _me(found, context),
+            "team",
+            found.group("new"),
+            found.group("verb").lower() not in ("left", "quit"),
+        )
+    ]
+
+
 def _commute(found: re.Match[str], context: Context) -> Made:
     return [Claim(_me(found, context), "commute", found.group("new"))]
 
@@ -395,6 +406,7 @@ _LISTED: tuple[tuple[re.Pattern[str], _Maker, str], ...] = (
     (patterns.COMMUTE, _commute, "work office"),
     (patterns.HOMELY, _homely, "home"),
     (patterns.SWITCHED, _switched, "changed switched moved swapped traded"),
+    (patterns.TEAM, _team, "team"),
     (
         patterns.MAKE,
         _make,

@@ -103,8 +103,15 @@ COMMUTE = re.compile(
 )
 HOMELY = re.compile(rf"^{WHO}{DONE}calls?\s+(?P<new>(?-i:[A-Z])[\w ]*?)\s+(?:my\s+)?home\b.*$", re.I)
 SWITCHED = re.compile(
-    rf"^{WHO}?{DONE}(?:changed|switched|moved|swapped|traded)\s+(?P<np>(?!jobs|companies|careers)[a-z]{{3,}}(?: [a-z]+)?s)\s+(?"
+    rf"^{WHO}?{DONE}(?:changed|switched|moved|swapped|traded)\s+"
+    rf"(?P<np>(?!jobs|companies|careers)[a-z]{{3,}}(?: [a-z]+)?s)\s+(?"
     rf":from\s+.+?\s+)?(?:to|for)\s+(?P<new>.+)$",
+    re.I,
+)
+TEAM = re.compile(
+    rf"^{WHO}{DONE}(?P<verb>work(?:s|ed)? (?:on|in|for)|on|in|part of|join(?:ed)?|mov(?:e|ed) to|"
+    rf"transferred to|left|quit|switched to)"
+    r"\s+(?:the )?(?P<new>(?-i:[A-Z])[\w ]*?)\s+team\b.*$",
     re.I,
 )
 MAKE = re.compile(

@@ -168,7 +168,12 @@ def is_diet(value: str) -> bool:
 def is_job(value: str) -> bool:
     """Whether a value is a profession, by how its last word ends."""
     words = value.split()
-    if not words or words[-1].lower() in STOP_WORDS or len(words[-1]) < 2:
+    if (
+        not words
+        or _TALK & {word.lower() for word in words}
+        or words[-1].lower() in STOP_WORDS
+        or len(words[-1]) < 2
+    ):
         return False
     return (
         len(words) <= 5

@@ -63,6 +63,8 @@ favorite writer: favorite author, favorite novelist
 favorite sport: favorite kind of sport
 favorite athlete: favorite sportsman, favorite player
 favorite restaurant: favorite place to eat
+likes: like, interest
+dislikes: dislike
 hobby: pastime, leisure activity
 shoe size: shoes size
 shirt size: t-shirt size, tshirt size
