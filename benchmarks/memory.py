@@ -47,7 +47,7 @@ BARS = {
 """What an arm's figure must reach."""
 RESAMPLED = 10_000
 BAR_WIDTH = 40
-WIDEST = 22
+WIDEST, HEAD = 22, 6
 app = typer.Typer(add_completion=False)
 Table = dict[str, list[Recalled]]
 """What each arm recalled of every question."""
@@ -244,14 +244,14 @@ def show(report: Mapping[str, Any]) -> None:
     from rich.table import Table as Printed
 
     console = Console()
-    table = Printed(title=f"Evidence recalled among the first {K}, captions {report['captions']}")
+    columns = ("turn", *CATEGORIES.values(), "session", "beside")
+    title = f"Evidence recalled among the first {K}, captions {report['captions']}"
+    table = Printed(title=title, box=None, padding=(0, 1, 0, 0))
     table.add_column("arm", no_wrap=True)
-    for head in ("turn", *(name.partition("-")[0] for name in CATEGORIES.values()), "session", "beside"):
-        table.add_column(head, justify="right", no_wrap=True)
+    for name in columns:
+        table.add_column(name.partition("-")[0][:HEAD], justify="right", no_wrap=True)
     for name, row in report["arms"].items():
-        table.add_row(
-            name, *(f"{row[key]:.3f}" for key in ("turn", *CATEGORIES.values(), "session", "beside"))
-        )
+        table.add_row(name, *(f"{row[column]:.3f}" for column in columns))
     console.print(table)
     for name, row in report["arms"].items():
         console.print(f"{name:{WIDEST}} {row['turn']:.3f} {'█' * round(BAR_WIDTH * row['turn'])}")
