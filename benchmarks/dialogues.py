@@ -129,7 +129,7 @@ class _Talk:
     def _topic(self, teller: int) -> Mapping[str, Any]:
         """Mostly something that neither has talked about; friends seldom live through the same."""
         told = {(one.topic["topic"], one.teller) for one in self.stories}
-        drawn = self.chance.sample(self.given["topics"], TRIES)
+        drawn: list[Mapping[str, Any]] = self.chance.sample(self.given["topics"], TRIES)
         unheard = [one for one in drawn if not {(one["topic"], 0), (one["topic"], 1)} & told]
         own = [one for one in drawn if (one["topic"], teller) in told]
         if own and self.chance.random() < AGAIN:

@@ -49,7 +49,8 @@ def fit(groups: Sequence[Group], ridge: float = RIDGE) -> Floats:
         gradient = (values.T @ slope.astype(np.float32)).astype(np.float64)
         return value + ridge * float(weights @ weights), gradient + 2 * ridge * weights
 
-    return minimum(loss, values.shape[1]) / scale
+    found: Floats = minimum(loss, values.shape[1]) / scale
+    return found
 
 
 def choice_loss(

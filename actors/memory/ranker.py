@@ -29,7 +29,8 @@ class Ranker:
     def score(self, weights: Mapping[str, float], features: Mapping[str, Floats]) -> Floats:
         """The weighted sum, shape (N,)."""
         parts = [np.float32(weight) * features[name] for name, weight in weights.items()]
-        return np.sum(parts, axis=0, dtype=np.float32)
+        found: Floats = np.sum(parts, axis=0, dtype=np.float32)
+        return found
 
 
 def load(path: Path) -> Ranker:

@@ -227,7 +227,8 @@ def _crowd(stretches: Rows, order: Rows) -> Floats:
         stretch = int(stretches[place])
         higher[place] = seen[stretch]
         seen[stretch] += 1
-    return np.log1p(higher) / 3
+    found: Floats = np.log1p(higher).astype(np.float32) / np.float32(3)
+    return found
 
 
 def _entropy(shares: Floats) -> float:
@@ -238,7 +239,8 @@ def _entropy(shares: Floats) -> float:
 
 
 def _best_first(rows: Rows, scores: Floats) -> Rows:
-    return np.lexsort((rows, -scores))
+    order: Rows = np.lexsort((rows, -scores))
+    return order
 
 
 def _best_rows(scores: Floats, near: Neighbourhood, count: int, among: Floats | None = None) -> Rows:
