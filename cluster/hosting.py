@@ -1,5 +1,6 @@
 """Brings the service up in this process's care, under Ray or without, and down again. Knows no terminal."""
 
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -98,6 +99,8 @@ def host(
 
 
 def _host_local(serving: _Host, listener: socket.socket) -> None:
+    """Libraries read how many threads they may take when they are imported: more than asked for cost time."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(serving.settings.engine.threads))
     from serve.local import run
 
     serving.on_stage("loading the model")

@@ -25,7 +25,8 @@ _MONTHS_AND_DAYS = """
 """
 _CALENDAR = frozenset(_MONTHS_AND_DAYS.split())
 _DATES = frozenset(["century", "centuries", "decade", "decades", "spring", "summer", "autumn", "winter"])
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*[^\W\d_]*|[^\W\d_]+(?:['’][^\W\d_]+)?")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*[^\W_]*|[^\W\d_]+(?:\d[^\W_]*|['’][^\W\d_]+)?")
+"""A code such as `BA117` is one word, as it is to the full-text index."""
 _SUFFIXES = (
     ("ational", "at"), ("ization", "iz"), ("isation", "iz"), ("fulness", ""), ("iveness", "iv"),
     ("ations", "at"), ("ation", "at"), ("ators", "at"), ("ator", "at"), ("ating", "at"), ("ated", "at"),

@@ -54,3 +54,9 @@ def test_forms_of_a_word_share_a_stem(forms: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("word", ["king", "red", "bus", "gas", "invent", "1990", "x", "bring"])
 def test_short_words_are_left_alone(word: str) -> None:
     assert stem(word) == word
+
+
+def test_a_code_of_letters_and_digits_is_one_word() -> None:
+    assert tokens("Flight BA117, gate 4b2, the 20th, 1,000 in 3.5") == [
+        *("flight", "ba117", "gate", "4b2", "the", "20th", "1000", "in", "3.5"),
+    ]
