@@ -88,7 +88,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write did with one memory: NONE where the very same note was there, or it was forgotten since."""
+    """What a write did with one memory: NONE where the same note was there, or it was forgotten since."""
 
     id: str
     text: str
