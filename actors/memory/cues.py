@@ -12,6 +12,8 @@ CUES = (
     *("asks", "question", "time", "when_time", "number", "first_person", "past", "thanks"),
     *("kin", "pair"),
 )
+READ_TEXTS = 20_000
+"""Texts whose wording is kept at hand: reading one anew costs about as much as all else done with it."""
 PREFIX = 4
 """Letters that two words must share to count as kin."""
 _TIME_WORDS = """
@@ -74,8 +76,9 @@ class Wording:
     """Words of the first person."""
 
 
+@lru_cache(maxsize=READ_TEXTS)
 def wording(text: str) -> Wording:
-    """Read a text once."""
+    """Read a text once; what is returned is shared, so nobody writes to it."""
     held: dict[str, str] = {}
     kinds, of_me = 0, 0
     for word in words_of(text):
@@ -85,6 +88,11 @@ def wording(text: str) -> Wording:
         if not word.stop:
             held[word.stem] = word.normal
     return Wording(text, held, bool(kinds & _TIME), bool(kinds & _NUMBER), bool(kinds & _PAST_TENSE), of_me)
+
+
+def let_go() -> None:
+    """Keep no text at hand: some were forgotten."""
+    wording.cache_clear()
 
 
 def asks(text: str) -> bool:

@@ -12,6 +12,7 @@ from actors.memory import (
     admission,
     changes,
     consolidation,
+    cues,
     exchange,
     expiry,
     facts,
@@ -242,6 +243,7 @@ class MemoryKeeper(Partition):
             self._handed.pop((user, memory_id), None)
         self._recent.drop(user)
         self._expiries.unknown(user)
+        cues.let_go()
         await self._rewrite()
         self._wake()
         return done
