@@ -40,8 +40,9 @@ GROUPS = {
     "fresh": HERE / "memory_suite_fresh.yaml",
     "fresh-blind": HERE / "memory_suite_fresh_blind.yaml",
 }
-"""The rules were written beside the first and changed for what the next four missed. What the last misses was
-never looked at: its figures alone say what to expect of phrasings that nobody foresaw."""
+"""The rules were written beside the first and changed for what the next three missed; how alike two memories of
+one matter are was learned from these and `fresh`. What the last misses was never looked at: its figures alone
+say what to expect of phrasings that nobody foresaw."""
 HOLDING = ("plain", "update", "twice", "late", "replace", "restate", "return", "healed", "expiring")
 """Kinds of questions that have a current value for an answer."""
 

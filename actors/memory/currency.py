@@ -28,11 +28,15 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A memory in its place. `score` never rises down the list; `why` is empty where it was not moved."""
+    """A memory in its place. `score` never rises down the list; `why` is empty where it was not moved.
+
+    `answers`: it states what is asked for.
+    """
 
     number: int
     score: float
     why: str = ""
+    answers: bool = False
 
 
 def ordered(
@@ -61,7 +65,18 @@ def ordered(
                 placed.append(successor)
                 why.setdefault(successor, "states what took the place of an older one")
         placed.append(number)
-    return _scored(placed, dict(ranked), why)
+    return _scored(placed, dict(ranked), why, settled)
+
+
+def moved_up(placed: Sequence[Placed], first: Sequence[int], reason: str) -> list[Placed]:
+    """The same memories with some first, in the order given; `reason` is why, for the first of all."""
+    if not first:
+        return list(placed)
+    why = {one.number: one.why for one in placed}
+    why[first[0]] = why[first[0]] or reason
+    order = [*first, *(one.number for one in placed if one.number not in first)]
+    answers = frozenset(one.number for one in placed if one.answers)
+    return _scored(order, {one.number: one.score for one in placed}, why, answers)
 
 
 def _answering(states: Sequence[State], questions: Sequence[Asked], why: dict[int, str]) -> list[int]:
@@ -113,11 +128,13 @@ def _last(fact: State, by_slot: Mapping[tuple[int, str, str], Sequence[State]]) 
     return number
 
 
-def _scored(order: Sequence[int], scores: Mapping[int, float], why: Mapping[int, str]) -> list[Placed]:
+def _scored(
+    order: Sequence[int], scores: Mapping[int, float], why: Mapping[int, str], answers: frozenset[int]
+) -> list[Placed]:
     """Scores that never rise down the list: a memory that was moved up has its follower's."""
     placed: list[Placed] = []
     least = min(scores.values(), default=0.0)
     for number in reversed(order):
         least = max(least, scores.get(number, least))
-        placed.append(Placed(number, least, why.get(number, "")))
+        placed.append(Placed(number, least, why.get(number, ""), number in answers))
     return placed[::-1]

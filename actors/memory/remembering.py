@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actors.memory import decay, memories, memory_columns, standing, why, width
-from actors.memory.asking import asked
-from actors.memory.currency import Placed, State, ordered
+from actors.memory import decay, doubt, memories, memory_columns, standing, why, width
+from actors.memory.asking import Asked, asked
+from actors.memory.currency import Placed, State, moved_up, ordered
 from actors.memory.memory_source import Limits, MemorySource
 from actors.memory.proposing import Proposer
 from actors.memory.questions import content_words
@@ -66,7 +66,7 @@ def search(
         return []
     query = query[:LONGEST_QUERY]
     ranked = _faded(connection, source, reading, limits, _ranked(source, reading, query, vector, limit))
-    return _Answer(connection, number, source, query, limits).of(ranked, limit)
+    return _Answer(connection, number, source, query, vector, limits).of(ranked, limit)
 
 
 def _ranked(
@@ -118,12 +118,19 @@ class _Answer:
     """One question's ranked memories made into records, those that hold first."""
 
     def __init__(
-        self, connection: sqlite3.Connection, user: int, source: MemorySource, query: str, limits: Limits
+        self,
+        connection: sqlite3.Connection,
+        user: int,
+        source: MemorySource,
+        query: str,
+        vector: Vectors | None,
+        limits: Limits,
     ) -> None:
         self._connection = connection
         self._user = user
         self._source = source
         self._query = query
+        self._vector = vector
         self._limits = limits
 
     def of(self, ranked: Sequence[Ranked], limit: int) -> list[Recalled]:
@@ -140,12 +147,41 @@ class _Answer:
         kept = [one for one in placed if one.number in rows][:limit]
         found = self._records([one.number for one in kept])
         kept = [one for one in kept if one.number in found]
+        kept = self._newest_first(kept, rows, by_number, states, questions, found)
         findings = [self._finding(one, rows[one.number], by_number, states, found, kept) for one in kept]
         reasons = why.reasons(self._source, self._query, findings)
         return [
             Recalled(memory=found[one.number], score=one.score, parts=finding.parts, why=reason)
             for one, finding, reason in zip(kept, findings, reasons, strict=True)
         ]
+
+    def _newest_first(
+        self,
+        kept: Sequence[Placed],
+        rows: Mapping[int, int],
+        ranked: Mapping[int, Ranked],
+        states: Sequence[State],
+        questions: Sequence[Asked],
+        found: Mapping[int, Memory],
+    ) -> list[Placed]:
+        """The same memories, the newest on the matter of the first before it; without vectors as they are."""
+        if self._vector is None or not self._source.embedded or doubt.sure(states, questions):
+            return list(kept)
+        vectors = self._source.vectors([rows[one.number] for one in kept[: doubt.MOST]])
+        told = [
+            doubt.told(
+                found[one.number],
+                one.number,
+                ranked[one.number].score if one.number in ranked else one.score,
+                float(vector @ self._vector),
+                [state for state in states if state.memory == one.number],
+                questions,
+            )
+            for one, vector in zip(kept, vectors, strict=False)
+        ]
+        settled = bool(kept) and kept[0].answers
+        first = doubt.newest_first(self._query, told, vectors, settled)
+        return moved_up(kept, first, "is the newest on what is asked")
 
     def _finding(
         self,
