@@ -3,7 +3,9 @@
 The templates beside it and what comes of them are the project's own: weights fitted on them may be shipped.
 """
 
+import calendar
 import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,8 @@ MIXED_UP = 0.22
 """How often a question names the wrong friend: people mix up who said what."""
 NAMED = 0.25
 """How often a question about a detail names its topic."""
+DATED = 0.15
+"""How often a question about one moment names the time."""
 LONG = 3
 """Letters of a word that is asked with must be more."""
 SINGLE, TEMPORAL, MULTI, ADVERSARIAL = 4, 2, 1, 5
@@ -73,6 +77,7 @@ class _Talk:
         self.stories: list[_Story] = []
         self.asked: list[Asked] = []
         self._said: dict[str, str] = {}
+        self._at: dict[str, float] = {}
         self.session = 0
         self.now = START_S + chance.random() * 300 * DAY_S
 
@@ -229,9 +234,17 @@ class _Talk:
         mixed = category in (SINGLE, TEMPORAL) and self.chance.random() < MIXED_UP
         names = self.names[::-1] if mixed != bool(story.teller) else self.names
         text = _filled(question, story.slots | {"A": names[0], "B": names[1]})
+        if len(set(evidence)) == 1 and category == SINGLE and self.chance.random() < DATED:
+            text = f"{text.removesuffix('?')} {self._date(evidence[0])}?"
         asked = Asked(text, tuple(dict.fromkeys(evidence)), ADVERSARIAL if mixed else category)
         if asked.text not in {one.text for one in self.asked}:
             self.asked.append(asked)
+
+    def _date(self, turn: str) -> str:
+        """When it was about, as a question may put it: the day it was told or a few before, or the month."""
+        at = time.gmtime(self._at[turn] - self.chance.randint(0, 3) * DAY_S)
+        form: str = self.chance.choice(self.given["dates"])
+        return form.format(day=at.tm_mday, month=calendar.month_name[at.tm_mon], year=at.tm_year)
 
     def _say(self, speaker: int, text: str) -> str:
         ordinal = self.turns[-1].ordinal + 1 if self.turns and self.turns[-1].session == self.session else 0
@@ -239,6 +252,7 @@ class _Talk:
         self.now += TURN_S
         self.turns.append(Turn(turn, self.session, ordinal, self.names[speaker], text, self.now))
         self._said[turn] = text
+        self._at[turn] = self.now
         return turn
 
     def _line(self, kind: str, speaker: int) -> str:

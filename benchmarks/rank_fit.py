@@ -18,7 +18,7 @@ from actors.memory.held import Turn
 from actors.memory.ranker import Ranker
 from actors.memory.recollection import recollect
 from actors.memory.sentences import sentences
-from actors.memory.training import Embed, Lesson, Prepared, learn, prepare
+from actors.memory.training import Lesson, Prepared, learn, prepare
 from actors.models.encoder import load_encoder
 from benchmarks import dialogues
 from benchmarks.held import Vectorised
@@ -49,7 +49,7 @@ def main(
     prepared = [prepare([lesson], encoder.embed) for lesson in lessons]
     encoder.save()
     figures = held_out(prepared)
-    learned = learn([one for some in prepared for one in some])
+    learned = learn([one for some in prepared for one in some], None)
     ranker.save(learned, out)
     manifest = described(squad, lessons) | {"held_out": figures}
     out.with_suffix(".manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
@@ -60,11 +60,6 @@ def training_data(squad: Path) -> list[Lesson]:
     """Generated conversations, then articles."""
     talks = dialogues.generate(SEED, CONVERSATIONS, QUESTIONS)
     return [lesson_of(talk) for talk in talks] + articles(squad)
-
-
-def learned_from(squad: Path, embed: Embed) -> list[Prepared]:
-    """All that the shipped ranker is learned from."""
-    return prepare(training_data(squad), embed)
 
 
 def lesson_of(conversation: Conversation) -> Lesson:
@@ -102,7 +97,7 @@ def _article(entries: Sequence[dict[str, Any]], chance: random.Random) -> Lesson
 def held_out(prepared: Sequence[Sequence[Prepared]]) -> dict[str, float]:
     """Turn recall@10 of weights that never saw the conversation or article."""
     seen = [one for place, some in enumerate(prepared) if place % HELD_OUT for one in some]
-    trial = learn(seen)
+    trial = learn(seen, None)
     unseen = [(place, some) for place, some in enumerate(prepared) if place % HELD_OUT == 0]
     return {
         "dialogues": recall(trial, [one for place, some in unseen if place < CONVERSATIONS for one in some]),

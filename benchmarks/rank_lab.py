@@ -1,6 +1,6 @@
 """What the ranking of memories recalls on LoCoMo, shipped and cross-validated, and what each part is worth.
 
-`python -m benchmarks.rank_lab --data FILE [--captions off] [--cross-validate --squad FILE]`. Only the
+`python -m benchmarks.rank_lab --data FILE [--captions off] [--cross-validate]`. Only the
 cross-validated rows learn from LoCoMo, each from all conversations but its own; nothing of it is kept.
 """
 
@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from actors.memory.cues import CUES
-from actors.memory.fit import Group, fit
+from actors.memory.fit import fit
 from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.recollection import FIRST, SECOND, recollect
-from actors.memory.training import Prepared, group, prepare
+from actors.memory.training import NEAR_RIDGE, Prepared, group, prepare
 from actors.models.encoder import load_encoder
 from benchmarks.held import Vectorised
 from benchmarks.locomo import CATEGORIES, Asked, Recalled, figures, load, recalled
-from benchmarks.rank_fit import learned_from, lesson_of
+from benchmarks.rank_fit import lesson_of
 from configs.load import load as load_settings
 
 DEPTH = 200
@@ -33,7 +34,8 @@ NEIGHBOURS = (
 PARTS: Mapping[str, tuple[str, ...]] = {
     "neighbours": NEIGHBOURS,
     "speaker": ("speaker", "other"),
-    "session": ("session", "session_cosine", "company", "crowd", "crowd_spread"),
+    "session": ("session", "session_cosine", "company"),
+    "dates": ("dated", "when_time"),
     "wording": CUES,
 }
 app = typer.Typer(add_completion=False)
@@ -54,7 +56,6 @@ def main(
     data: Annotated[Path, typer.Option(help="A LoCoMo file.")],
     captions: Annotated[str, typer.Option(help="on: a turn says what its photo shows; off.")] = "on",
     cross_validate: Annotated[bool, typer.Option(help="Fit on all conversations but one, too.")] = False,
-    squad: Annotated[Path | None, typer.Option(help="Folds learn from the shipped data too.")] = None,
     vectors: Annotated[Path | None, typer.Option(help="Keeps computed vectors between runs.")] = None,
 ) -> None:
     """Print one table."""
@@ -67,8 +68,7 @@ def main(
     ]
     rows = ablations(asking)
     if cross_validate:
-        others = learned_from(squad, encoder.embed) if squad else []
-        rows |= cross_validated(asking, others)
+        rows["cross-validated"] = cross_validated(asking)
     encoder.save()
     left_out = sum(one.without_evidence + one.malformed for one in conversations)
     show(
@@ -88,26 +88,16 @@ def ablations(asking: Sequence[Asking]) -> dict[str, Figures]:
     return rows
 
 
-def cross_validated(asking: Sequence[Asking], others: Sequence[Prepared]) -> dict[str, Figures]:
-    """Second-round weights learned from the other conversations, over the shipped first round.
-
-    `others` are learned from as well, where there are any.
-    """
+def cross_validated(asking: Sequence[Asking]) -> Figures:
+    """Each conversation ranked by what `pal memory train-ranker` learns from the others."""
     names = (*FIRST, *SECOND)
     groups = [group(one.prepared, SHIPPED, names) for one in asking]
-    more = [group(one, SHIPPED, names) for one in others]
-    rows = {"cross-validated": _folds(asking, groups, [])}
-    if more:
-        rows["cross-validated, shipped data too"] = _folds(asking, groups, more)
-    return rows
-
-
-def _folds(asking: Sequence[Asking], groups: Sequence[Group], more: Sequence[Group]) -> Figures:
+    shipped = np.array([SHIPPED.second[name] for name in names])
     found = []
     for held in sorted({one.conversation for one in asking}):
         seen = [some for one, some in zip(asking, groups, strict=True) if one.conversation != held]
-        weights = fit([*seen, *more])
-        ranker = Ranker(SHIPPED.first, dict(zip((*FIRST, *SECOND), weights.tolist(), strict=True)))
+        weights = fit(seen, NEAR_RIDGE, shipped)
+        ranker = Ranker(SHIPPED.first, dict(zip(names, weights.tolist(), strict=True)))
         found += [_recalled(one, ranker) for one in asking if one.conversation == held]
     return figures(found)
 

@@ -27,9 +27,10 @@ class Group:
     right: NDArray[np.bool_]
 
 
-def fit(groups: Sequence[Group], ridge: float = RIDGE) -> Floats:
+def fit(groups: Sequence[Group], ridge: float = RIDGE, start: Floats | None = None) -> Floats:
     """Weights that make each right one likely against the wrong ones of its group; shape (features,).
 
+    `ridge` holds them near `start`, or near 0.
     Raises InvalidRequest where no group has both right and wrong ones.
     """
     usable = [group for group in groups if group.right.any() and not group.right.all()]
@@ -39,6 +40,7 @@ def fit(groups: Sequence[Group], ridge: float = RIDGE) -> Floats:
     scale = values.std(axis=0, dtype=np.float64)
     scale[scale < CONSTANT] = 1
     values = ((values - values.mean(axis=0, dtype=np.float64)) / scale).astype(np.float32)
+    before = np.zeros(values.shape[1]) if start is None else start * scale
     right = np.concatenate([group.right for group in usable])
     starts = np.cumsum([0, *(len(group.right) for group in usable)])[:-1]
     number = np.repeat(np.arange(len(usable)), [len(group.right) for group in usable])
@@ -47,9 +49,10 @@ def fit(groups: Sequence[Group], ridge: float = RIDGE) -> Floats:
         scores = (values @ weights.astype(np.float32)).astype(np.float64)
         value, slope = choice_loss(scores, right, starts, number)
         gradient = (values.T @ slope.astype(np.float32)).astype(np.float64)
-        return value + ridge * float(weights @ weights), gradient + 2 * ridge * weights
+        moved = weights - before
+        return value + ridge * float(moved @ moved), gradient + 2 * ridge * moved
 
-    found: Floats = minimum(loss, values.shape[1]) / scale
+    found: Floats = minimum(loss, before) / scale
     return found
 
 
@@ -74,9 +77,9 @@ def choice_loss(
     return float(-(share[of] * np.log(likely + 1e-12)).sum()), slope
 
 
-def minimum(loss: Callable[[Floats], tuple[float, Floats]], size: int) -> Floats:
-    """Where a smooth convex function of `size` weights is least (limited-memory BFGS from zero)."""
-    weights = np.zeros(size)
+def minimum(loss: Callable[[Floats], tuple[float, Floats]], start: Floats) -> Floats:
+    """Where a smooth convex function of some weights is least (limited-memory BFGS)."""
+    weights = start
     value, gradient = loss(weights)
     past: list[tuple[Floats, Floats]] = []
     for _ in range(STEPS):

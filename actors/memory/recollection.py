@@ -33,18 +33,13 @@ SEEDS = 6
 """Memories of the first round that seed the second."""
 SEED_TERMS = 6
 """Words of the seeds that the question lacks, looked up in the second round."""
-ALIKE = 10
-"""Memories of the first round that others are compared with by vector."""
 SHORTEST_TERM = 3
 FIRST = (
     *("own", "window", "covered", "around", "cosine", "cosine_window", "session", "session_cosine"),
-    *("speaker", "other", "asked", "asked_words", "asked_cosine", "length", "opens", *CUES),
+    *("speaker", "other", "leads", "dated", "asked", "asked_words", "asked_cosine", "length", "opens", *CUES),
 )
 """Features of the first round."""
-SECOND = (
-    *("standing", "standing_spread", "crowd", "crowd_spread", "top", "near_before", "near_after", "company"),
-    *("alike", "alike_best", "alike_mean", "expansion", "expansion_window"),
-)
+SECOND = (*("standing", "top", "near_before", "near_after", "company", "expansion", "expansion_window"),)
 """Features of the second round, beside those of the first."""
 
 
@@ -110,7 +105,7 @@ def candidates(
     more = _best_rows(cheap + expansion, near, MORE, taken)
     both = joined(once, read(source, asking, told, near, more)) if len(more) else once
     all_scores = ranker.score(ranker.first, both.features)
-    both.features.update(second_round(source, both.rows, all_scores, expansion, near))
+    both.features.update(second_round(both.rows, all_scores, expansion, near))
     return both, np.where(np.isin(both.rows, once.rows), all_scores, -np.inf)
 
 
@@ -135,6 +130,8 @@ def read(source: Source, asking: Asking, told: Signals, near: Neighbourhood, row
         "session_cosine": near.best(told.cosine)[rows],
         "speaker": told.speaker[rows],
         "other": told.other[rows],
+        "leads": told.leads[rows],
+        "dated": told.dated[rows],
         "asked": asked,
         "asked_words": asked * near.shifted(told.own, -1)[rows],
         "asked_cosine": asked * near.shifted(told.cosine, -1)[rows],
@@ -175,37 +172,26 @@ def expand(source: Source, asking: Asking, once: Candidates, scores: Floats, nea
     return relative(found)
 
 
-def second_round(
-    source: Source, rows: Rows, first: Floats, expansion: Floats, near: Neighbourhood
-) -> dict[str, Floats]:
-    """SECOND features: what the best of the first round, as a list, say of each row."""
-    order = _best_first(rows, first)
+def second_round(rows: Rows, first: Floats, expansion: Floats, near: Neighbourhood) -> dict[str, Floats]:
+    """SECOND features: what the first round's list says of each of its rows.
+
+    Where it stands; how likely its neighbours are, and the rest of its session; how much it says of what the
+    best say beyond the question, itself and with its window.
+    """
     shares = np.exp(first - first.max())
     shares /= shares.sum()
-    spread = _entropy(shares)
     dense = np.zeros(len(near.allowed), np.float32)
     dense[rows] = np.sqrt(shares)
-    crowd = _crowd(near.stretch[rows], order)
-    mass = np.bincount(near.stretch[rows], shares, len(near.starts))[near.stretch[rows]]
-    top = order[:ALIKE]
-    vectors = source.vectors(rows.tolist())
-    alike = vectors @ vectors[top].T
-    alike[top, np.arange(len(top))] = 0
-    standing = first - first.max()
+    stretches = near.stretch[rows]
+    mass = np.bincount(stretches, shares, len(near.starts))[stretches]
     rank = np.empty(len(rows), np.float32)
-    rank[order] = np.arange(len(rows))
+    rank[_best_first(rows, first)] = np.arange(len(rows))
     found = {
-        "standing": standing,
-        "standing_spread": standing * spread,
-        "crowd": crowd,
-        "crowd_spread": crowd * spread,
+        "standing": first - first.max(),
         "top": 1 / (1 + rank / 5),
         "near_before": near.shifted(dense, -1)[rows],
         "near_after": near.shifted(dense, 1)[rows],
         "company": np.sqrt(np.maximum(mass - shares, 0)),
-        "alike": alike[:, :3].max(axis=1),
-        "alike_best": alike.max(axis=1),
-        "alike_mean": alike[:, :5].mean(axis=1),
         "expansion": expansion[rows],
         "expansion_window": near.spread(expansion, KERNEL)[rows],
     }
@@ -215,27 +201,8 @@ def second_round(
 def _cheap(told: Signals, near: Neighbourhood) -> Floats:
     """The fixed fusion that picks candidates: its best 128 hold 0.96 of what its best 200 hold."""
     found = told.own + 4 * told.window + 1.5 * told.around + 8 * told.cosine_window
-    found += 1.2 * told.speaker - 0.6 * told.other + 1.5 * near.best(told.window)
+    found += 1.5 * told.dated + 1.2 * told.speaker - 0.6 * told.other + 1.5 * near.best(told.window)
     return found.astype(np.float32)
-
-
-def _crowd(stretches: Rows, order: Rows) -> Floats:
-    """How many of the same stretch stand higher, logarithmic."""
-    seen: Counter[int] = Counter()
-    higher = np.zeros(len(order), np.float32)
-    for place in order.tolist():
-        stretch = int(stretches[place])
-        higher[place] = seen[stretch]
-        seen[stretch] += 1
-    found: Floats = np.log1p(higher).astype(np.float32) / np.float32(3)
-    return found
-
-
-def _entropy(shares: Floats) -> float:
-    """0: one memory answers; 1: all do alike."""
-    if len(shares) < 2:
-        return 0.0
-    return float(-(shares * np.log(shares + 1e-12)).sum() / math.log(len(shares)))
 
 
 def _best_first(rows: Rows, scores: Floats) -> Rows:

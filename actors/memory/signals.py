@@ -1,6 +1,7 @@
 """What a question says of each of a user's memories by words, vector and neighbours. Knows no weights.
 
-A memory that may not be answered with says nothing: its words, vector and text touch no score of another's.
+A memory that may not be answered with says nothing: its words, vector and text touch no score of another's,
+only its place does (a neighbour of it does not open the session), and its length the average of all.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.memory.dated import Date, dates, nearness
 from actors.memory.questions import content_words
 from actors.memory.source import Columns, Hits, Source, Vectors
 from actors.memory.words import stem, tokens
@@ -30,30 +32,40 @@ MOST_FREQUENT = 2.2
 """Where BM25's frequency of a word in one memory saturates."""
 GAP_S = 12 * 3600.0
 """Longer silence parts a session: what was said before is no neighbour of what was said after."""
+_FRAME = """
+    kind kinds type types sort sorts many much name names named called thing things something someone somebody
+    else ever say said tell told mention mentioned describe described according
+"""
+FRAME = frozenset(_FRAME.split())
+"""Words that questions are built with, which say little of what an answer says."""
 ASKER = frozenset(["i", "me", "my", "mine", "myself"])
 """Words by which a question means the user, whose turns have no speaker's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A question as it is looked up: its words without the speakers' names, and the speakers it names."""
+    """A question as it is looked up: its words without speakers' names and dates; speakers in their order."""
 
     text: str
     terms: tuple[str, ...]
-    named: frozenset[int]
+    named: tuple[int, ...]
+    dates: tuple[Date, ...]
 
 
 def read_question(text: str, speakers: Sequence[str]) -> Asking:
     """Who is asked about, and with which words; a question of nothing but names is looked up by them."""
     said = tokens(text)
     of_name = {part: place for place, name in enumerate(speakers) for part in tokens(name)}
-    named = {of_name[word] for word in said if word in of_name}
+    named = [of_name[word] for word in said if word in of_name]
     if "" in speakers and not ASKER.isdisjoint(said):
-        named.add(speakers.index(""))
-    words = content_words(text)
-    unnamed = [word for word in words if word not in of_name] or words
-    first = {stem(word): word for word in reversed(unnamed)}
-    return Asking(text, tuple(list(reversed(first.values()))[:MOST_TERMS]), frozenset(named))
+        named.append(speakers.index(""))
+    found, undated = dates(text)
+    words = content_words(undated) or content_words(text)
+    telling = [word for word in words if word not in of_name and word not in FRAME]
+    kept = telling or [word for word in words if word not in of_name] or words
+    first = {stem(word): word for word in reversed(kept)}
+    terms = tuple(list(reversed(first.values()))[:MOST_TERMS])
+    return Asking(text, terms, tuple(dict.fromkeys(named)), tuple(found))
 
 
 class Neighbourhood:
@@ -90,8 +102,9 @@ class Neighbourhood:
         """The weighted sum over the window; `kernel` by distance."""
         found = np.float32(kernel[0]) * values
         for away in range(1, REACH + 1):
-            beside = self.shifted(values, -away) + self.shifted(values, away)
-            found += np.float32(kernel[away]) * beside
+            shares = np.float32(kernel[away]) * self.linked[away][away:]
+            found[away:] += values[:-away] * shares
+            found[:-away] += values[away:] * shares
         return found
 
     def best(self, values: Floats) -> Floats:
@@ -119,13 +132,17 @@ class Signals:
     """1: the one speaker that the question names; 0.5: it names several; else 0."""
     other: Floats
     """1: another than the one speaker that the question names."""
+    leads: Floats
+    """1: the first of several speakers that the question names."""
+    dated: Floats
+    """1: said at a time that the question names; less some days away."""
 
 
 def signals(source: Source, asking: Asking, vector: Vectors | None, near: Neighbourhood) -> Signals:
     """All of them, for every memory of the user; `vector` is the question's."""
     own, window, covered, around = _words(source, asking, near)
     cosine = _cosines(source, vector, near)
-    speaker, other = _spoken(source.columns, asking)
+    speaker, other, leads = _spoken(source.columns, asking)
     return Signals(
         own=relative(own),
         window=relative(window),
@@ -135,6 +152,8 @@ def signals(source: Source, asking: Asking, vector: Vectors | None, near: Neighb
         cosine_window=near.spread(cosine, COSINE_KERNEL),
         speaker=speaker,
         other=other,
+        leads=leads,
+        dated=nearness(asking.dates, source.columns.said_at),
     )
 
 
@@ -191,10 +210,12 @@ def _cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Flo
     return np.where(known, cosines - cosines[known].mean(), 0).astype(np.float32)
 
 
-def _spoken(columns: Columns, asking: Asking) -> tuple[Floats, Floats]:
+def _spoken(columns: Columns, asking: Asking) -> tuple[Floats, Floats, Floats]:
     size = len(columns.speaker)
-    if len(asking.named) != 1:
-        return np.full(size, 0.5 * bool(asking.named), np.float32), np.zeros(size, np.float32)
-    (name,) = asking.named
-    speaker = (columns.speaker == name).astype(np.float32)
-    return speaker, 1 - speaker
+    nobody = np.zeros(size, np.float32)
+    if not asking.named:
+        return nobody, nobody, nobody
+    first = (columns.speaker == asking.named[0]).astype(np.float32)
+    if len(asking.named) > 1:
+        return np.full(size, 0.5, np.float32), nobody, first
+    return first, 1 - first, nobody

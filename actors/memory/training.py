@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from actors.memory.fit import RIDGE, Floats, Group, fit
+from actors.memory.fit import Floats, Group, fit
 from actors.memory.held import Held, Turn
-from actors.memory.ranker import Ranker
+from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.recollection import CANDIDATES, FIRST, SECOND, Candidates, candidates
 from actors.memory.source import Vectors
 from actors.messages import InvalidRequest
@@ -18,6 +18,8 @@ Embed = Callable[[Sequence[str]], Vectors]
 """Texts to unit vectors, shape (len(texts), dimensions)."""
 PLAIN = Ranker(first={"window": 4.0, "cosine_window": 8.0}, second={})
 """Orders candidates before anything is learned."""
+NEAR_RIDGE = 1.0
+"""How strongly weights learned on one's own data are held near the shipped ones."""
 FEWEST = 20
 """Questions below which nothing worth using is learned."""
 DIGITS = 4
@@ -52,12 +54,19 @@ def prepare(lessons: Iterable[Lesson], embed: Embed | None) -> list[Prepared]:
     return found
 
 
-def learn(asked: Sequence[Prepared], ridge: float = RIDGE) -> Ranker:
-    """Weights of the first round, then those of the second over what the first one finds."""
-    first = _named(FIRST, fit([group(one, PLAIN, FIRST) for one in asked], ridge))
-    half = Ranker(first=first, second={})
+def learn(asked: Sequence[Prepared], start: Ranker | None = SHIPPED) -> Ranker:
+    """Weights of the second round, held near those of `start`; with None both rounds', from nothing.
+
+    Raises InvalidRequest where no question has both right and wrong memories to learn from.
+    """
     names = (*FIRST, *SECOND)
-    return Ranker(first=first, second=_named(names, fit([group(one, half, names) for one in asked], ridge)))
+    if start is not None:
+        groups = [group(one, start, names) for one in asked]
+        known = np.array([start.second[name] for name in names])
+        return Ranker(first=start.first, second=_named(names, fit(groups, NEAR_RIDGE, known)))
+    first = _named(FIRST, fit([group(one, PLAIN, FIRST) for one in asked]))
+    half = Ranker(first=first, second={})
+    return Ranker(first=first, second=_named(names, fit([group(one, half, names) for one in asked])))
 
 
 def read_examples(path: Path) -> list[Lesson]:
