@@ -19,7 +19,7 @@ Embed = Callable[[Sequence[str]], Vectors]
 PLAIN = Ranker(first={"window": 4.0, "cosine_window": 8.0}, second={})
 """Orders candidates before anything is learned."""
 NEAR_RIDGE = 1.0
-"""How strongly weights learned on one's own data are held near the shipped ones."""
+"""How strongly weights are held near those that they start from."""
 FEWEST = 20
 """Questions below which nothing worth using is learned."""
 DIGITS = 4
@@ -55,18 +55,19 @@ def prepare(lessons: Iterable[Lesson], embed: Embed | None) -> list[Prepared]:
 
 
 def learn(asked: Sequence[Prepared], start: Ranker | None = SHIPPED) -> Ranker:
-    """Weights of the second round, held near those of `start`; with None both rounds', from nothing.
+    """Weights of the second round, held near those of `start`.
+
+    With None, first those of the first round from nothing, then the second's, held near the first's.
 
     Raises InvalidRequest where no question has both right and wrong memories to learn from.
     """
     names = (*FIRST, *SECOND)
-    if start is not None:
-        groups = [group(one, start, names) for one in asked]
-        known = np.array([start.second[name] for name in names])
-        return Ranker(first=start.first, second=_named(names, fit(groups, NEAR_RIDGE, known)))
-    first = _named(FIRST, fit([group(one, PLAIN, FIRST) for one in asked]))
-    half = Ranker(first=first, second={})
-    return Ranker(first=first, second=_named(names, fit([group(one, half, names) for one in asked])))
+    if start is None:
+        first = _named(FIRST, fit([group(one, PLAIN, FIRST) for one in asked]))
+        start = Ranker(first=first, second=dict.fromkeys(names, 0.0) | first)
+    known = np.array([start.second[name] for name in names])
+    groups = [group(one, start, names) for one in asked]
+    return Ranker(first=start.first, second=_named(names, fit(groups, NEAR_RIDGE, known)))
 
 
 def read_examples(path: Path) -> list[Lesson]:
