@@ -40,7 +40,7 @@ GROUPS = {
     "fresh": HERE / "memory_suite_fresh.yaml",
     "fresh-blind": HERE / "memory_suite_fresh_blind.yaml",
 }
-"""The rules were written beside the first and changed for what the next three missed; how alike two memories of
+"""The rules were written beside the first and changed for what the next three missed; how alike memories of
 one matter are was learned from these and `fresh`. What the last misses was never looked at: its figures alone
 say what to expect of phrasings that nobody foresaw."""
 HOLDING = ("plain", "update", "twice", "late", "replace", "restate", "return", "healed", "expiring")
