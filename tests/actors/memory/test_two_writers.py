@@ -62,8 +62,11 @@ async def test_of_processes_that_write_at_once_one_is_let_in_and_loses_nothing(t
     keeper = Keeper(tmp_path, DocumentSettings(vector_cache=False))
     with pytest.raises(Locked, match=f"process {winner.pid}"):
         await keeper.start()
-    out, _ = winner.communicate("\n")
-    assert out.count("stored") == 39
+    assert winner.stdin
+    assert winner.stdout
+    winner.stdin.write("\n")
+    winner.stdin.flush()
+    assert winner.stdout.read().count("stored") == 39
     for process in racing:
         process.communicate()
     await keeper.start()
