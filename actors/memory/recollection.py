@@ -25,9 +25,9 @@ from actors.memory.signals import (
 from actors.memory.source import Source, Vectors
 from actors.memory.words import tokens
 
-CANDIDATES = 128
+CANDIDATES = 64
 """Memories of which all features are computed, in the first round."""
-MORE = 32
+MORE = 24
 """Memories that the second round adds."""
 SEEDS = 6
 """Memories of the first round that seed the second."""

@@ -22,8 +22,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 NICE = 10
 """Niceness of the thread that feeds the cache."""
-GATHER_S = 0.2
-"""Changes are gathered this long, because one batch costs about as much as one vector."""
+GATHER_S = 2.0
+"""Changes are gathered this long, because one batch costs about as much as one vector, and Chroma holds up
+answers while it takes it."""
 START_S = 15.0
 """Loading Chroma takes seconds of CPU: it waits this long after a start, or until there is news for it."""
 QUIET_S = 5.0
@@ -42,6 +43,7 @@ class VectorCache:
         self._workers = workers
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="vector-cache", initializer=_step_back)
         self._changed = asyncio.Event()
+        self._awaited = asyncio.Event()
         self._settled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._off = False
@@ -60,6 +62,7 @@ class VectorCache:
 
     async def settled(self) -> None:
         """Wait until the cache has heard everything, or has failed and is not being tried again now."""
+        self._awaited.set()
         self._changed.set()
         await self._settled.wait()
 
@@ -128,10 +131,17 @@ class VectorCache:
         renewable = residue and await self._workers.read(outbox.size) <= RENEW_LIMIT
         try:
             await self._news(QUIET_S if renewable else None)
-            await asyncio.sleep(GATHER_S)
+            await self._gather()
         except TimeoutError:
             await self._renew()
         self._changed.clear()
+
+    async def _gather(self) -> None:
+        """Let changes come together, unless someone waits for the cache."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._awaited.wait()
+        self._awaited.clear()
 
     async def _news(self, seconds: float | None) -> None:
         """Wait for a change, else TimeoutError. `wait_for` would lose a `close` right after a change."""
