@@ -3,6 +3,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -169,6 +170,8 @@ class Terminal:
 
 
 def _own_terminal() -> None:
+    """As a login shell has it: keys reach the command, which whatever started the tests may ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
