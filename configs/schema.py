@@ -163,8 +163,8 @@ class MemorySettings(Section):
     """How much a memory's lost strength costs it in ranking (log-odds); 0 turns decay off."""
     archive_below: float = Field(default=0, ge=0, le=1)
     """Strength below which consolidation archives a memory; 0 archives none."""
-    proposals: Literal["off", "extract", "model"] = "off"
-    """Session summaries that consolidation proposes: none, of what was said, or written by the model."""
+    proposals: Literal["off", "extract"] = "off"
+    """Session summaries that consolidation proposes: none, or made of sentences that were said."""
     ranker: Path | None = None
     """Weights of your own from `pal memory train-ranker`; unset: those that are shipped."""
 
