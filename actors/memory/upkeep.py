@@ -23,8 +23,10 @@ log = logging.getLogger(__name__)
 NICE = 10
 """Niceness of the thread that feeds the cache."""
 GATHER_S = 2.0
-"""Changes are gathered this long, because one batch costs about as much as one vector, and Chroma holds up
-answers while it takes it."""
+"""Changes are gathered until none has come for this long: one batch costs about as much as one vector, and
+Chroma holds up answers while it takes one."""
+GATHER_MOST_S = 10.0
+"""Changes that never pause are told after this long."""
 START_S = 15.0
 """Loading Chroma takes seconds of CPU: it waits this long after a start, or until there is news for it."""
 QUIET_S = 5.0
@@ -137,10 +139,12 @@ class VectorCache:
         self._changed.clear()
 
     async def _gather(self) -> None:
-        """Let changes come together, unless someone waits for the cache."""
+        """Let changes come together until they pause, unless someone waits for the cache."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(GATHER_S):
-                await self._awaited.wait()
+            async with asyncio.timeout(GATHER_MOST_S):
+                while not self._awaited.is_set():
+                    self._changed.clear()
+                    await self._news(GATHER_S)
         self._awaited.clear()
 
     async def _news(self, seconds: float | None) -> None:
