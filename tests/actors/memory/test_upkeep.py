@@ -184,3 +184,18 @@ async def test_chroma_is_not_loaded_before_it_is_needed(tmp_path: Path, adder: A
 
 def everything(directory: Path) -> bytes:
     return b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
+
+
+async def test_it_hears_of_changes_though_nobody_waits_for_it(
+    tmp_path: Path, adder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "GATHER_S", 0.05)
+    async with opened(tmp_path) as keeper:
+        await keeper.cache_settled()
+        add = adder(keeper)
+        for name in ("a.txt", "b.txt", "c.txt"):
+            await add(name, name)
+        async with asyncio.timeout(60):
+            await keeper._cache._settled.wait()
+        assert await keeper._workers.read(outbox.next_batch) is None
+        assert keeper._cache._index.ids() == await truth(keeper)
