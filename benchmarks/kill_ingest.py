@@ -11,7 +11,6 @@ its ids are compared with the database's.
 
 import argparse
 import hashlib
-import json
 import random
 import shutil
 import tempfile
@@ -26,7 +25,7 @@ import numpy as np
 from actors.keeper import Keeper
 from actors.memory.database import connect
 from actors.messages import ChunkText, NotFound, ParsedDocument
-from benchmarks.killing import Victim, cache_differences, index_errors
+from benchmarks.killing import Victim, cache_differences, index_errors, verdict
 
 USER = "kill"
 DIMENSIONS = 32
@@ -84,13 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     tally = run(options.kills, options.seed)
     figures = {name: getattr(tally, name) for name in Tally.__dataclass_fields__}
-    if options.json:
-        print(json.dumps({**figures, "passed": tally.passed()}))
-    else:
-        for name, value in figures.items():
-            print(f"{name:18} {value:.1f}" if isinstance(value, float) else f"{name:18} {value}")
-        print("passed" if tally.passed() else "FAILED")
-    return 0 if tally.passed() else 1
+    return verdict(figures, tally.passed(), as_json=options.json)
 
 
 def run(kills: int, seed: int) -> Tally:

@@ -11,7 +11,6 @@ keeper of many memories is killed and started anew, to see how long until it ans
 """
 
 import argparse
-import json
 import random
 import re
 import shutil
@@ -28,7 +27,7 @@ from actors.keeper import Keeper
 from actors.memory.database import connect
 from actors.memory.records import MemoryKind, NewMemory
 from actors.messages import NotFound
-from benchmarks.killing import Victim, cache_differences, index_errors
+from benchmarks.killing import Victim, cache_differences, index_errors, verdict
 from benchmarks.memory_ledger import (
     LETTERS,
     USERS,
@@ -106,13 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tally.seconds = time.monotonic() - started
     figures = asdict(tally)
     figures |= figures.pop("wrongs")
-    if options.json:
-        print(json.dumps({**figures, "passed": tally.passed()}))
-    else:
-        for name, value in figures.items():
-            print(f"{name:18} {value:.1f}" if isinstance(value, float) else f"{name:18} {value}")
-        print("passed" if tally.passed() else "FAILED")
-    return 0 if tally.passed() else 1
+    return verdict(figures, tally.passed(), as_json=options.json)
 
 
 def run(kills: int, seed: int) -> Tally:

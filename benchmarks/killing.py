@@ -4,6 +4,7 @@ Knows no operation: what is asked of the child, and what must come of it, is the
 """
 
 import asyncio
+import json
 import multiprocessing
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
@@ -77,6 +78,17 @@ async def _serve(directory: Path, do: Do, cache: bool, settled: bool, pipe: "Con
     pipe.send((await keeper.health()).detail)
     while True:
         pipe.send(await do(keeper, await asyncio.to_thread(pipe.recv)))
+
+
+def verdict(figures: Mapping[str, object], passed: bool, *, as_json: bool) -> int:
+    """Print what was counted and whether it passed; the exit status."""
+    if as_json:
+        print(json.dumps({**figures, "passed": passed}))
+    else:
+        for name, value in figures.items():
+            print(f"{name:18} {value:.1f}" if isinstance(value, float) else f"{name:18} {value}")
+        print("passed" if passed else "FAILED")
+    return 0 if passed else 1
 
 
 def index_errors(connection: sqlite3.Connection) -> int:

@@ -136,7 +136,7 @@ def described(squad: Path, lessons: Sequence[Lesson]) -> dict[str, Any]:
             },
         ],
         "never_used": "LoCoMo (CC BY-NC 4.0): no weight is fitted on it; recall on five of its conversations "
-        "was looked at while features and generator were written",
+        "was looked at while features, generator, ridge strengths and the fusion of candidates were chosen",
     }
 
 

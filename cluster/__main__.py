@@ -43,7 +43,7 @@ def root(
         typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. engine.kind=torch; repeatable."),
     ] = None,
 ) -> None:
-    """Serve a language model, chat with it, and ask it about your documents."""
+    """Serve a language model that remembers what it is told and answers from your documents."""
     values = {}
     for pair in settings or []:
         key, separator, value = pair.partition("=")

@@ -1,14 +1,17 @@
 """What the commands of `pal memory` share: options, whose memories are meant, tables. Knows no command."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from actors.messages import Json
-from cluster.context import show_table
+from cluster.context import settings_of, show_table
 
 if TYPE_CHECKING:
+    from cluster.client import Client
     from configs.schema import Settings
 
 PATH = "/v1/memories"
@@ -28,6 +31,18 @@ AsOfOption = Annotated[
     typer.Option("--as-of", metavar="WHEN", help="Answer as one would have then, e.g. 2026-05-01."),
 ]
 MemoryId = Annotated[str, typer.Argument(metavar="ID", help="Id of a memory.")]
+
+
+@contextmanager
+def server(
+    ctx: typer.Context, user: str | None, url: str | None, api_key: str | None
+) -> Iterator[tuple["Client", dict[str, str]]]:
+    """The running server, and the field of a request that says whose memories are meant."""
+    from cluster.client import connect
+
+    settings = settings_of(ctx).settings
+    with connect(settings, url, api_key) as client:
+        yield client, {"user_id": owner(settings, user, api_key)}
 
 
 def owner(settings: "Settings", user: str | None, api_key: str | None) -> str:

@@ -30,8 +30,9 @@ class DocumentKeeper(Partition):
         """Store a document with its passages in one transaction; durable once this returns.
 
         Same filename and content: no-op, the stored file is returned. Same filename, other content: its
-        passages are replaced under the same id, and no byte of what was there stays in the database or its
-        log. The same event_id twice writes once.
+        passages are replaced under the same id, what was there is overwritten with zeros where it lay, and the
+        log is emptied; a copy that SQLite left when it moved a row between pages stays until something is
+        deleted. The same event_id twice writes once.
         """
 
         def work(connection: sqlite3.Connection) -> tuple[bool, FileInfo]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.commands import memory_upkeep
-from cluster.context import JsonFlag, KeyOption, UrlOption, emit, note, settings_of, show_table
+from cluster.context import JsonFlag, KeyOption, UrlOption, emit, note, show_table
 from cluster.memories import (
     PATH,
     AgentOption,
@@ -16,8 +16,8 @@ from cluster.memories import (
     brief,
     given,
     local_time,
-    owner,
     sent,
+    server,
     show_facts,
     show_history,
 )
@@ -54,12 +54,8 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Remember a text."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
     body = given(
         text=text,
-        user_id=owner(settings, user, api_key),
         run_id=session,
         agent_id=agent,
         timestamp=sent(when),
@@ -67,8 +63,8 @@ def add(
         importance=importance,
         pinned=pin or None,
     )
-    with connect(settings, url, api_key) as client:
-        results = client.post(PATH, body)["results"]
+    with server(ctx, user, url, api_key) as (client, whose):
+        results = client.post(PATH, body | whose)["results"]
     for one in results:
         emit(one) if as_json else typer.echo(f"{DONE[one['event']]} {one['id']}")
 
@@ -88,20 +84,16 @@ def search(
     as_json: JsonFlag = False,
 ) -> None:
     """Find the memories that bear most on a query."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
     body = given(
         query=query,
-        user_id=owner(settings, user, api_key),
         limit=k,
         run_id=session,
         agent_id=agent,
         as_of=sent(as_of),
         archived=archived or None,
     )
-    with connect(settings, url, api_key) as client:
-        found = client.post(f"{PATH}/search", body)["results"]
+    with server(ctx, user, url, api_key) as (client, whose):
+        found = client.post(f"{PATH}/search", body | whose)["results"]
     if as_json:
         for hit in found:
             emit(hit)
@@ -129,14 +121,9 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """List memories, newest first."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
-    asked = given(
-        user_id=owner(settings, user, api_key), run_id=session, agent_id=agent, page=page, page_size=size
-    )
-    with connect(settings, url, api_key) as client:
-        found = client.get(PATH, **asked)
+    asked = given(run_id=session, agent_id=agent, page=page, page_size=size)
+    with server(ctx, user, url, api_key) as (client, whose):
+        found = client.get(PATH, **asked, **whose)
     if as_json:
         for memory in found["results"]:
             emit(memory)
@@ -167,15 +154,11 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Show a memory with its facts, its history and what it was made from."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
-    asked = {"user_id": owner(settings, user, api_key)}
-    with connect(settings, url, api_key) as client:
-        memory = client.get(f"{PATH}/{memory_id}", **asked)
-        stated = client.get(f"{PATH}/facts", history=True, **asked)["results"]
+    with server(ctx, user, url, api_key) as (client, whose):
+        memory = client.get(f"{PATH}/{memory_id}", **whose)
+        stated = client.get(f"{PATH}/facts", history=True, **whose)["results"]
         memory["facts"] = [fact for fact in stated if fact["memory_id"] == memory_id]
-        memory["history"] = client.get(f"{PATH}/{memory_id}/history", **asked)
+        memory["history"] = client.get(f"{PATH}/{memory_id}/history", **whose)
     if as_json:
         emit(memory)
         return
@@ -205,18 +188,14 @@ def facts(
     as_json: JsonFlag = False,
 ) -> None:
     """List the facts that hold, or held once."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
     asked = given(
-        user_id=owner(settings, user, api_key),
         subject=subject,
         slot=slot,
         as_of=sent(as_of),
         history=history or None,
     )
-    with connect(settings, url, api_key) as client:
-        stated = client.get(f"{PATH}/facts", **asked)["results"]
+    with server(ctx, user, url, api_key) as (client, whose):
+        stated = client.get(f"{PATH}/facts", **asked, **whose)["results"]
     if as_json:
         for fact in stated:
             emit(fact)
@@ -236,11 +215,8 @@ def history(
     as_json: JsonFlag = False,
 ) -> None:
     """What became of a memory."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
-    with connect(settings, url, api_key) as client:
-        changes = client.get(f"{PATH}/{memory_id}/history", user_id=owner(settings, user, api_key))
+    with server(ctx, user, url, api_key) as (client, whose):
+        changes = client.get(f"{PATH}/{memory_id}/history", **whose)
     if as_json:
         for change in changes:
             emit(change)
@@ -257,11 +233,8 @@ def stats(
     as_json: JsonFlag = False,
 ) -> None:
     """How much is remembered of a user."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
-    with connect(settings, url, api_key) as client:
-        counted = client.get(f"{PATH}/stats", user_id=owner(settings, user, api_key))
+    with server(ctx, user, url, api_key) as (client, whose):
+        counted = client.get(f"{PATH}/stats", **whose)
     if as_json:
         emit(counted)
         return
@@ -280,12 +253,8 @@ def pin(
     as_json: JsonFlag = False,
 ) -> None:
     """Keep a memory from fading."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
-    with connect(settings, url, api_key) as client:
-        asked = {"user_id": owner(settings, user, api_key)}
-        memory = client.put(f"{PATH}/{memory_id}", {"pinned": not undo}, **asked)
+    with server(ctx, user, url, api_key) as (client, whose):
+        memory = client.put(f"{PATH}/{memory_id}", {"pinned": not undo}, **whose)
     emit(memory) if as_json else typer.echo(f"{'unpinned' if undo else 'pinned'} {memory_id}")
 
 
@@ -298,11 +267,8 @@ def consolidate(
     as_json: JsonFlag = False,
 ) -> None:
     """Merge notes that say the same, archive weak ones, delete expired ones."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
-    with connect(settings, url, api_key) as client:
-        done = client.post(f"{PATH}/consolidate", {"user_id": owner(settings, user, api_key)})
+    with server(ctx, user, url, api_key) as (client, whose):
+        done = client.post(f"{PATH}/consolidate", whose)
     if as_json:
         emit(done)
     else:

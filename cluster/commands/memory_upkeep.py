@@ -11,7 +11,7 @@ import typer
 
 from actors.messages import Json
 from cluster.context import USAGE, JsonFlag, KeyOption, UrlOption, emit, fail, note, settings_of, show_table
-from cluster.memories import PATH, AgentOption, SessionOption, UserOption, brief, given, owner, sent
+from cluster.memories import PATH, AgentOption, SessionOption, UserOption, brief, given, sent, server
 
 FEW = 10
 """Texts named before something is forgotten."""
@@ -41,11 +41,8 @@ def forget(
     as_json: JsonFlag = False,
 ) -> None:
     """Delete memories for good: what meets every condition given."""
-    from cluster.client import connect
-
     if yes and dry_run:
         fail("--yes and --dry-run exclude each other", USAGE)
-    settings = settings_of(ctx).settings
     conditions = given(
         ids=ids or None, run_id=session, agent_id=agent, matching=matching, before=sent(before)
     )
@@ -55,8 +52,8 @@ def forget(
         if not (everything or user):
             fail("say what to forget: --id, --session, --agent, --matching, --before or --all", USAGE)
         conditions = {"everything": True}
-    body = {"user_id": owner(settings, user, api_key), **conditions}
-    with connect(settings, url, api_key) as client:
+    with server(ctx, user, url, api_key) as (client, whose):
+        body = whose | conditions
         if not yes:
             would = client.post(f"{PATH}/forget", {**body, "dry_run": True})
             if dry_run:
@@ -76,13 +73,9 @@ def export(
     as_json: JsonFlag = False,
 ) -> None:
     """Write all that is known of a user's memories to a file."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
-    with connect(settings, url, api_key) as client:
-        asked = {"user_id": owner(settings, user, api_key)}
-        total = client.get(f"{PATH}/stats", **asked)["memories"]
-        lines = client.lines(f"{PATH}/export", **asked)
+    with server(ctx, user, url, api_key) as (client, whose):
+        total = client.get(f"{PATH}/stats", **whose)["memories"]
+        lines = client.lines(f"{PATH}/export", **whose)
         if str(file) == "-":
             for line in lines:
                 typer.echo(line)
@@ -101,15 +94,11 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Take in what was exported; what is there already is left as it is."""
-    from cluster.client import connect
-
-    settings = settings_of(ctx).settings
     records = _records(file)
     added = present = 0
-    with connect(settings, url, api_key) as client:
-        asked = {"user_id": owner(settings, user, api_key)}
+    with server(ctx, user, url, api_key) as (client, whose):
         for batch in _tracked(_batches(records), "Importing", -(-len(records) // TOGETHER), quiet=as_json):
-            events = [one["event"] for one in client.send_lines(f"{PATH}/import", batch, **asked)["results"]]
+            events = [one["event"] for one in client.send_lines(f"{PATH}/import", batch, **whose)["results"]]
             added += len(events) - events.count("NONE")
             present += events.count("NONE")
     done = {"file": str(file), "added": added, "there": present}
