@@ -1,0 +1,104 @@
+"""The keep policies as torch modules: a small convolution, and a larger one with attention and gates.
+
+Legend: B chunks, T words of a chunk (at most 256), W features and the budget, H hidden width.
+`actors.compression.policy` computes the same in numpy from the same weights.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Kind = Literal["convolution", "attention"]
+
+
+class KeepConvolution(nn.Module):
+    """Words mixed with their neighbours and with the chunk's mean; about 5,000 parameters."""
+
+    def __init__(self, width: int, hidden: int = 28, blocks: int = 2, reach: int = 7) -> None:
+        super().__init__()
+        self.encode = nn.Linear(width + 1, hidden)
+        self.blocks = nn.ModuleList(_ConvolutionBlock(hidden, reach) for _ in range(blocks))
+        self.keep = nn.Linear(hidden, 1)
+
+    def forward(self, rows_B_T_W: Tensor, mask_B_T: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-odds of keeping [B, T] and what was understood of each word [B, T, H]."""
+        mask = mask_B_T[..., None]
+        hidden = torch.relu(self.encode(rows_B_T_W)) * mask
+        for block in self.blocks:
+            hidden = block(hidden, mask)
+        hidden = torch.relu(hidden)
+        return self.keep(hidden)[..., 0], hidden
+
+
+class _ConvolutionBlock(nn.Module):
+    def __init__(self, hidden: int, reach: int) -> None:
+        super().__init__()
+        self.near = nn.Conv1d(hidden, hidden, reach, padding=reach // 2, groups=hidden)
+        self.mix = nn.Linear(hidden, hidden)
+        self.all = nn.Linear(hidden, hidden)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        mixed = torch.relu(_depthwise(self.near, hidden))
+        hidden = (hidden + self.mix(mixed)) * mask
+        mean = hidden.sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+        return (hidden + self.all(mean)) * mask
+
+
+class KeepAttention(nn.Module):
+    """The larger variant: attention biased by each word's importance, gated against the local context."""
+
+    def __init__(self, width: int, hidden: int = 48, blocks: int = 2, reach: int = 7, heads: int = 4) -> None:
+        super().__init__()
+        self.encode = nn.Linear(width + 1, hidden)
+        self.blocks = nn.ModuleList(_AttentionBlock(hidden, reach, heads) for _ in range(blocks))
+        self.keep = nn.Linear(hidden, 1)
+
+    def forward(self, rows_B_T_W: Tensor, mask_B_T: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-odds of keeping [B, T] and what was understood of each word [B, T, H]."""
+        mask = mask_B_T[..., None]
+        hidden = torch.relu(self.encode(rows_B_T_W)) * mask
+        for block in self.blocks:
+            hidden = block(hidden, mask)
+        return self.keep(hidden)[..., 0], hidden
+
+
+class _AttentionBlock(nn.Module):
+    def __init__(self, hidden: int, reach: int, heads: int) -> None:
+        super().__init__()
+        self.first = nn.LayerNorm(hidden)
+        self.second = nn.LayerNorm(hidden)
+        self.near = nn.Conv1d(hidden, hidden, reach, padding=reach // 2, groups=hidden)
+        self.gate = nn.Linear(hidden, hidden)
+        self.importance = nn.Linear(hidden, heads)
+        self.ask = nn.Linear(hidden, 3 * hidden)
+        self.tell = nn.Linear(hidden, hidden)
+        self.up = nn.Linear(hidden, 2 * hidden)
+        self.down = nn.Linear(2 * hidden, hidden)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        normal = self.first(hidden) * mask
+        near = _depthwise(self.near, normal)
+        gate = torch.sigmoid(self.gate(near))
+        hidden = (hidden + gate * near + (1 - gate) * self._attend(normal, mask)) * mask
+        return (hidden + self.down(torch.relu(self.up(self.second(hidden))))) * mask
+
+    def _attend(self, normal: Tensor, mask: Tensor) -> Tensor:
+        chunks, words, hidden = normal.shape
+        importance = self.importance(normal).masked_fill(mask == 0, -1e9)
+        heads = importance.shape[-1]
+        query, key, value = self.ask(normal).view(chunks, words, 3, heads, -1).permute(2, 0, 3, 1, 4)
+        logits = query @ key.transpose(-1, -2) / (hidden // heads) ** 0.5
+        logits = logits + importance.permute(0, 2, 1)[:, :, None, :]
+        heard = logits.softmax(dim=-1) @ value
+        return self.tell(heard.transpose(1, 2).reshape(chunks, words, hidden))
+
+
+def build(kind: Kind, width: int) -> KeepConvolution | KeepAttention:
+    """A policy with fresh weights over `width` features a word."""
+    return KeepConvolution(width) if kind == "convolution" else KeepAttention(width)
+
+
+def _depthwise(convolution: nn.Conv1d, rows: Tensor) -> Tensor:
+    mixed: Tensor = convolution(rows.transpose(1, 2)).transpose(1, 2)
+    return mixed
