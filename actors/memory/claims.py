@@ -8,7 +8,7 @@ from actors.memory.frames import OF_BEINGS, OF_THINGS, SKIPPED, Frame, Frames, m
 from actors.memory.predicates import is_color, is_diet, is_job, is_mood, is_name, is_vague, predicate
 from actors.memory.slots import EVENTS, PETS, is_being, is_known, is_time, slot_name
 from actors.memory.subjects import Named
-from actors.memory.values import corrected, is_placed, is_timed, listed, value_of
+from actors.memory.values import alone, corrected, is_placed, is_timed, listed, value_of
 
 _TASTES = frozenset(["likes", "dislikes", "learning", "instrument", "language"])
 _INSTRUMENT = re.compile(
@@ -183,7 +183,7 @@ def _of_frame(
     value, reach = value_of(text, time=timed, listed=not frame.single or frame.slot in _LISTED)
     end = clause.at_offset(clause.tokens[start].start + reach) if start < len(clause.tokens) else start
     holds = _holds(frame, tense, clause, verb)
-    value, denied = corrected(value)
+    value, denied = corrected(alone(value) if frame.single else value)
     claims: list[Claim] = []
     able = frame.slot in ("language", "instrument") and clause.lower(verb - 1) in ("can", "also")
     if holds is None or (tense.unreal and not able):

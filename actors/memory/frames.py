@@ -307,9 +307,9 @@ def verb_slot(wh: str, lemmas: Sequence[str], being: bool) -> str:
         return ""
     table = OF_BEINGS if being else OF_THINGS
     frames = table.get(lemmas[0], ())
-    whole = next(
-        (one for one in frames if len(one.words) > 1 and one.words == tuple(lemmas[: len(one.words)])), None
-    )
+    whole = next((one for one in frames if _asked_whole(one, lemmas, wh)), None)
+    if wh not in ("who", "how") and len(lemmas) > 1 and lemmas[1] in _PARTICLES:
+        return whole.slot if whole is not None else ""
     known = _VERBS_ASKED.get((wh, lemmas[0]), "")
     if whole is not None and not (known and wh in ("when", "where")):
         return whole.slot
@@ -317,6 +317,18 @@ def verb_slot(wh: str, lemmas: Sequence[str], being: bool) -> str:
     return known or (single.slot if single is not None else "")
 
 
+def _asked_whole(frame: Frame, lemmas: Sequence[str], wh: str) -> bool:
+    """Whether a question has all words of a frame; `where` and `when` stand for its last preposition."""
+    words = frame.words
+    if len(words) > 2 and wh in ("where", "when") and len(lemmas) == len(words) - 1:
+        words = words[:-1]
+    return len(words) > 1 and words == tuple(lemmas[: len(words)])
+
+
+_PARTICLES = frozenset(
+    ["out", "with", "for", "up", "off", "down", "over", "on", "through", "away", "after", "about", "against"]
+)
+"""Words that give a verb another sense: who works out at a place is not employed there."""
 _ASKED = """
 where home: live, move, reside, base, relocate, stay
 where employer: work, employed

@@ -68,6 +68,11 @@ _OWN_CLAUSE = re.compile(
     r"remember|don't|do|note)\b",
     re.IGNORECASE,
 )
+_COMPANY = re.compile(
+    r",?\s(?:together\s|along\s)?with\s(?:my|our|his|her|their|the\s(?:kids|children|family|dog|cat)|"
+    r"(?:two|three|four|some|other|a\sfew)\s\w+)\b.*$",
+    re.IGNORECASE,
+)
 LONGEST = 12
 """Words of a value; more are a tale, not a value."""
 
@@ -119,6 +124,11 @@ def listed(value: str) -> list[str]:
         for part in _LIST.split(value)
     ]
     return [part for part in parts if part]
+
+
+def alone(value: str) -> str:
+    """A value without those in whose company it is so: `Porto` of `Porto with my dog`."""
+    return _COMPANY.sub("", value)
 
 
 def is_timed(value: str) -> bool:

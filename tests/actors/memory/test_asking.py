@@ -14,6 +14,8 @@ from actors.memory.asking import Asked, asked
         ("What's my favourite colour?", "user", "favorite color"),
         ("What is my favorite color these days?", "user", "favorite color"),
         ("Who do I work for?", "user", "employer"),
+        ("Where do I work out?", "user", "gym"),
+        ("Who do I live with?", "user", "roommate"),
         ("What do I do for a living?", "user", "job"),
         ("What's Alice's phone number?", "alice", "phone"),
         ("Who does Bob work for?", "bob", "employer"),
@@ -67,3 +69,8 @@ def test_any_text_can_be_asked(text) -> None:
     for one in asked(text):
         assert one.slot
         assert one.subject
+
+
+@pytest.mark.parametrize("question", ["What do I work on?", "What do I study for?", "What do I drive over?"])
+def test_a_particle_gives_a_verb_another_sense(question: str) -> None:
+    assert asked(question) == ()

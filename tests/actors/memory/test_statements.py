@@ -14,6 +14,8 @@ HELD = [
     ("I've just relocated to Berlin, Germany.", ("user", "home", "Berlin, Germany")),
     ("We moved from Graz to Porto last month.", ("user", "home", "Porto")),
     ("Porto is where I live.", ("user", "home", "Porto")),
+    ("I live in Porto with my dog Rex.", ("user", "home", "Porto")),
+    ("I work at Acme with two friends.", ("user", "employer", "Acme")),
     ("My favourite colour is blue.", ("user", "favorite color", "blue")),
     ("Turns out my favorite color is now green.", ("user", "favorite color", "green")),
     ("Blue is my favorite color.", ("user", "favorite color", "Blue")),
