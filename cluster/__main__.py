@@ -5,8 +5,33 @@ from typing import Annotated
 
 import typer
 
-from cluster.commands import agents, ask, bench, chat, config, demo, docs, doctor, memory, models, serving
-from cluster.context import DOCUMENTS, MEASURE, MEMORY, MODELS, SERVE, SETUP, TALK, Commands, Invocation
+from cluster.commands import (
+    agents,
+    ask,
+    bench,
+    chat,
+    config,
+    data,
+    demo,
+    docs,
+    doctor,
+    memory,
+    models,
+    serving,
+    train,
+)
+from cluster.context import (
+    DOCUMENTS,
+    MEASURE,
+    MEMORY,
+    MODELS,
+    SERVE,
+    SETUP,
+    TALK,
+    TRAIN,
+    Commands,
+    Invocation,
+)
 
 app = typer.Typer(
     cls=Commands,
@@ -26,6 +51,8 @@ app.add_typer(docs.app, name="docs", cls=Commands, rich_help_panel=DOCUMENTS)
 app.add_typer(memory.app, name="memory", cls=Commands, rich_help_panel=MEMORY)
 app.command("mcp", rich_help_panel=MEMORY)(agents.mcp)
 app.add_typer(models.app, name="models", cls=Commands, rich_help_panel=MODELS)
+app.add_typer(data.app, name="data", cls=Commands, rich_help_panel=TRAIN)
+app.add_typer(train.app, name="train", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(bench.app, name="bench", cls=Commands, rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", cls=Commands, rich_help_panel=SETUP)
 app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)

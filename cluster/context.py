@@ -22,12 +22,13 @@ NOT_READY = 3
 REFUSED = 4
 """Exit codes: it failed, it was called wrongly, something is not there yet, a gate said no."""
 
-PANELS = SERVE, TALK, DOCUMENTS, MEMORY, MODELS, MEASURE, SETUP = (
+PANELS = SERVE, TALK, DOCUMENTS, MEMORY, MODELS, TRAIN, MEASURE, SETUP = (
     "Serve",
     "Talk",
     "Documents",
     "Memory",
     "Models",
+    "Train",
     "Measure",
     "Set-up",
 )

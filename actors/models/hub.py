@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from actors.messages import NotReady, PalError
+from actors.messages import InvalidRequest, NotReady, PalError
 
 WANTED = (
     "*.safetensors",
@@ -19,6 +19,8 @@ WANTED = (
     "chat_template*",
     "LICENSE*",
 )
+PARQUET = "refs/convert/parquet"
+"""Where the Hub keeps every data set in one form, split by split."""
 UNWANTED = ("original/*", "onnx/*", "*.bin", "*.pt", "*.pth", "*.pkl")
 
 
@@ -50,3 +52,29 @@ def fetch_snapshot(repository: str, revision: str, target: Path) -> None:
         ) from error
     except HfHubHTTPError as error:
         raise PalError(f"the Hugging Face Hub refused {repository}: {error}") from error
+
+
+def fetch_dataset(name: str, split: str) -> list[Path]:
+    """The parquet files of one split of a data set, fetched where they are not at hand.
+
+    Raises NotReady if the Hub cannot be reached, InvalidRequest if it has no such data set or split.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    try:
+        files = HfApi().list_repo_files(name, repo_type="dataset", revision=PARQUET)
+        wanted = [file for file in files if f"/{split}/" in file and file.endswith(".parquet")]
+        if not wanted:
+            splits = sorted({file.split("/")[-2] for file in files if file.count("/") >= 2})
+            raise InvalidRequest(f"{name} has no split {split!r}; it has {', '.join(splits)}")
+        return [Path(hf_hub_download(name, file, repo_type="dataset", revision=PARQUET)) for file in wanted]
+    except RepositoryNotFoundError as error:
+        raise InvalidRequest(f"Hugging Face has no data set {name!r}") from error
+    except (OfflineModeIsEnabled, httpx.TransportError, ConnectionError) as error:
+        raise NotReady(
+            f"could not reach the Hugging Face Hub for the data set {name!r}: {error}. "
+            "Use files of your own, or run it again when online"
+        ) from error
+    except HfHubHTTPError as error:
+        raise PalError(f"the Hugging Face Hub refused the data set {name!r}: {error}") from error

@@ -102,3 +102,45 @@ def build(kind: Kind, width: int) -> KeepConvolution | KeepAttention:
 def _depthwise(convolution: nn.Conv1d, rows: Tensor) -> Tensor:
     mixed: Tensor = convolution(rows.transpose(1, 2)).transpose(1, 2)
     return mixed
+
+
+def calibrated(logits_B_T: Tensor, mask_B_T: Tensor, costs_B_T: Tensor, budget_B: Tensor) -> Tensor:
+    """Logits shifted, one number a chunk, so that the tokens kept are the budget in expectation [B, T].
+
+    The shift is found by bisection; its gradient is that of the implicit function.
+    """
+    weight = costs_B_T * mask_B_T
+    target = budget_B * weight.sum(dim=1)
+    with torch.no_grad():
+        low = torch.full_like(target, -40.0)
+        high = -low
+        for _ in range(30):
+            middle = (low + high) / 2
+            over = (torch.sigmoid(logits_B_T - middle[:, None]) * weight).sum(dim=1) > target
+            low, high = torch.where(over, middle, low), torch.where(over, high, middle)
+        shift = (low + high) / 2
+        kept = torch.sigmoid(logits_B_T - shift[:, None])
+        slope = kept * (1 - kept) * weight
+        slope = slope / slope.sum(dim=1, keepdim=True).clamp(min=1e-3)
+    pull = (slope * logits_B_T).sum(dim=1)
+    return logits_B_T - (shift + pull - pull.detach())[:, None]
+
+
+def log_likelihood(logits_B_T: Tensor, mask_B_T: Tensor, choices_B_S_T: Tensor) -> Tensor:
+    """Log-probability of each choice over the real words [B, S]."""
+    logits = logits_B_T[:, None]
+    each = choices_B_S_T * logits - nn.functional.softplus(logits)
+    return (each * mask_B_T[:, None]).sum(dim=-1)
+
+
+def entropy(logits_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
+    """Entropy of a chunk's choice over the real words, in nats [B]."""
+    kept = torch.sigmoid(logits_B_T)
+    return ((nn.functional.softplus(logits_B_T) - kept * logits_B_T) * mask_B_T).sum(dim=-1)
+
+
+def divergence(logits_B_T: Tensor, other_B_T: Tensor, mask_B_T: Tensor) -> Tensor:
+    """How far the choice by other logits is from that by these, over the real words, in nats [B]."""
+    kept = torch.sigmoid(logits_B_T)
+    gain = nn.functional.softplus(other_B_T) - nn.functional.softplus(logits_B_T)
+    return ((kept * (logits_B_T - other_B_T) + gain) * mask_B_T).sum(dim=-1)

@@ -1,0 +1,92 @@
+"""Holds metric sinks: JSON lines always; TensorBoard and Weights & Biases when asked. Knows no training."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from actors.messages import NotReady
+from configs.compression import TrackingSettings
+
+FILE = "metrics.jsonl"
+
+
+class Recorder:
+    """Writes the figures of numbered steps to every sink that the settings name."""
+
+    def __init__(self, folder: Path, settings: TrackingSettings, since: int = 0) -> None:
+        """Open the sinks in a folder. Lines of step `since` and later are dropped: they come again.
+
+        Raises NotReady if a sink's package is missing.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / FILE
+        _drop(path, since)
+        self._lines = path.open("a", encoding="utf-8")
+        self._board = _tensorboard(folder / "tensorboard", since) if settings.tensorboard else None
+        self._run = _wandb(folder, settings) if settings.wandb != "off" else None
+
+    def record(self, step: int, figures: Mapping[str, float]) -> None:
+        """Write one step's figures; what is not finite is written as null."""
+        finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
+        self._lines.write(json.dumps({"step": step, **finite}) + "\n")
+        self._lines.flush()
+        if self._board is not None:
+            for name, value in figures.items():
+                self._board.add_scalar(name, value, step)
+        if self._run is not None:
+            self._run.log(dict(figures), step=step)
+
+    def close(self) -> None:
+        """Flush and close every sink."""
+        self._lines.close()
+        if self._board is not None:
+            self._board.close()
+        if self._run is not None:
+            self._run.finish()
+
+    def __enter__(self) -> Self:
+        """Itself, to be closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def _drop(path: Path, since: int) -> None:
+    """Keep the whole lines of the steps before `since`."""
+    if not path.is_file():
+        return
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1:] == "\n"]
+    kept = [line for line in lines if json.loads(line)["step"] < since]
+    path.write_text("".join(kept), encoding="utf-8")
+
+
+def _tensorboard(folder: Path, since: int) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ModuleNotFoundError as error:
+        raise NotReady(
+            "TensorBoard files need the package tensorboardX: install palimpsest[cluster]"
+        ) from error
+    return SummaryWriter(str(folder), purge_step=since)
+
+
+def _wandb(folder: Path, settings: TrackingSettings) -> Any:
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        raise NotReady("Weights & Biases needs the package wandb: install palimpsest[cluster]") from error
+    return wandb.init(
+        project=settings.project,
+        dir=str(folder),
+        mode=settings.wandb,
+        id=folder.resolve().name,
+        resume="allow",
+        settings=wandb.Settings(silent=True),
+    )

@@ -1,0 +1,138 @@
+"""`pal train`: trains what the system uses. Knows no algorithm."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster.context import USAGE, JsonFlag, emit, fail, note, settings_of, show_table
+
+if TYPE_CHECKING:
+    from configs.compression import CompressionTraining
+    from configs.schema import Settings
+    from tune.training import Watch
+
+app = typer.Typer(no_args_is_help=True)
+SHOWN = ("reward", "utility", "ratio", "entropy")
+"""Figures that are shown while it trains."""
+
+
+@app.callback()
+def train() -> None:
+    """Train what the system uses."""
+
+
+@app.command()
+def compression(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="Settings of the training, in YAML.")
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", metavar="DIR", help="What `pal data prepare` wrote; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; default: in the state directory."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last checkpoint.")] = False,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Overrides that of CONFIG.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", min=1, help="Overrides those of CONFIG.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Train the policy that decides which words of a text to keep (PPO, RLlib)."""
+    from cluster.runtime import ray_runtime
+    from tune.training import train as trained
+
+    settings = settings_of(ctx).settings
+    given = {"data": data or None, "seed": seed, "iterations": iterations}
+    training = _training(settings, config, {key: value for key, value in given.items() if value is not None})
+    folder = (out or settings.home / "training" / "compression").absolute()
+    with ray_runtime(_where_ray_is(settings)), _progress(training.iterations, quiet=json) as watch:
+        done = trained(training, folder, resume=resume, count=_count(training), watch=watch)
+    if json:
+        emit(done)
+        return
+    budgets = sorted({key for figures in done.kept.values() for key in figures if key != "questions"})
+    rows = [(name, int(one["questions"]), *(one[key] for key in budgets)) for name, one in done.kept.items()]
+    show_table(("held out", "questions", *(key.replace("_", " ") for key in budgets)), rows)
+    typer.echo(f"policy: {done.weights}")
+    note(f"to use it: pal --set compression.policy={done.weights} up")
+
+
+def _training(settings: "Settings", config: Path | None, given: Mapping[str, Any]) -> "CompressionTraining":
+    """The training that the file and the flags ask for. Raises typer.Exit."""
+    from pydantic import ValidationError
+
+    from configs.compression import CompressionTraining, read
+
+    tree: dict[str, Any] = {**(read(config) if config else {}), **given}
+    if not tree.get("tokenizer"):
+        tree["tokenizer"] = _tokenizer(settings)
+    try:
+        return CompressionTraining.model_validate(tree)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        fail(f"{config or 'the training'}: " + "; ".join(problems), USAGE)
+
+
+def _tokenizer(settings: "Settings") -> Path | None:
+    """The tokenizer of the settings' model, where it is on this machine."""
+    from actors.messages import PalError
+    from actors.models.store import ModelStore
+
+    try:
+        path = ModelStore(settings).resolve(settings.engine.model) / "tokenizer.json"
+    except PalError as error:
+        note(f"tokens are estimated: {error.message}")
+        return None
+    return path if path.is_file() else None
+
+
+def _count(training: "CompressionTraining") -> Any:
+    from actors.compression.chunks import estimate
+    from tune.training import token_count
+
+    return token_count(training.tokenizer) if training.tokenizer else estimate
+
+
+def _where_ray_is(settings: "Settings") -> "Settings":
+    """The settings, with the address of the cluster that this process is a job of, if it is one."""
+    address = settings.cluster.address or os.environ.get("RAY_ADDRESS")
+    cluster = settings.cluster.model_copy(update={"address": address})
+    return settings.model_copy(update={"cluster": cluster})
+
+
+@contextmanager
+def _progress(iterations: int, *, quiet: bool) -> "Iterator[Watch | None]":
+    """Shows each iteration's figures: live on a terminal, else a line now and then, on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if quiet:
+        yield None
+        return
+    if not console.is_terminal:
+        yield lambda iteration, figures: _line(iteration, iterations, figures)
+        return
+    figures_column = TextColumn("{task.fields[figures]}")
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), figures_column)
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("", total=iterations, figures="")
+        yield lambda iteration, figures: bars.update(bar, completed=iteration + 1, figures=_shown(figures))
+
+
+def _line(iteration: int, iterations: int, figures: Mapping[str, float]) -> None:
+    if (iteration + 1) % 10 == 0 or iteration + 1 == iterations:
+        note(f"{iteration + 1}/{iterations} {_shown(figures)}")
+
+
+def _shown(figures: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {figures[name]:.3f}" for name in SHOWN)
