@@ -416,3 +416,28 @@ class Citation:
     end: int
     quote: str
     score: float
+
+
+# --- compression ---
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressed:
+    """A text made shorter. Its places count characters of the original, and each is in it byte for byte."""
+
+    text: str
+    kept: tuple[tuple[int, int], ...]
+    """What the text is made of, in order; between two of them stands nothing, a space or a line break."""
+    tokens_before: int
+    tokens_after: int
+    budget: float
+    """Share of the tokens that was aimed at: as asked, or what "auto" stood for."""
+    bypassed: bool = False
+    """The text is whole: it is short, or compressing it would cost more than it saves."""
+    over_budget: bool = False
+    """What is protected takes more than the budget: all of it was kept, and nothing else."""
+    protected: int = 0
+    """Places that are always kept whole."""
+    why: str = ""
+    """Why it was bypassed."""
+    seconds: float = 0.0

@@ -1,11 +1,15 @@
 """Every setting of the system, typed and frozen. Knows nothing of where a value came from."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+ProtectKind = Literal[
+    "number", "date", "identifier", "email", "url", "path", "code", "table", "quote", "negation"
+]
+"""What the compressor can be told never to change."""
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -169,6 +173,40 @@ class MemorySettings(Section):
     """Weights of your own from `pal memory train-ranker`; unset: those that are shipped."""
 
 
+class CompressionSettings(Section):
+    """How texts are made shorter before the model reads them."""
+
+    enabled: bool = True
+    """Load the compressor; without it requests that ask for compression are refused."""
+    policy: Path | None = None
+    """A policy of your own, as `.safetensors`; unset: the one that is shipped."""
+    budget: float = Field(default=0.5, gt=0, le=1)
+    """Share of a text's tokens that is kept where a request says "auto", at the nearest tier."""
+    tiers: tuple[float, ...] = Field(default=(0.3, 0.5, 0.7), min_length=1)
+    """The few budgets that "auto" picks from, so that a text keeps the same words and prefix caches hit."""
+    protect: tuple[ProtectKind, ...] = get_args(ProtectKind)
+    """What is always kept whole."""
+    quote_characters: int = Field(default=160, ge=0, le=2000)
+    """Longest quotation that is kept whole, in characters."""
+    least_tokens: int = Field(default=50, ge=0)
+    """Texts of at most this many tokens are left whole unless a request forces it."""
+    max_characters: int = Field(default=1_000_000, ge=1000)
+    """Longest text that is compressed in one request; a longer one is refused."""
+    cost_share: float = Field(default=1.0, gt=0)
+    """Share of the prefill time it saves that compressing may cost; beyond it the text is left whole."""
+    prefill_us: float | None = Field(default=None, ge=0)
+    """Microseconds in which the engine reads one prompt token; unset: as measured on real requests."""
+    placement: Literal["replica", "actor"] = "replica"
+    """Where the compressor lives under Ray: in the HTTP replica's process, or an actor of its own."""
+
+    @field_validator("tiers", mode="after")
+    @classmethod
+    def _sorted_shares(cls, tiers: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < tier <= 1 for tier in tiers):
+            raise ValueError("each tier is above 0 and at most 1")
+        return tuple(sorted(set(tiers)))
+
+
 class ClusterSettings(Section):
     """How Ray is started or joined."""
 
@@ -212,6 +250,8 @@ class Settings(Section):
     """How documents are read, cut and searched."""
     memory: MemorySettings = MemorySettings()
     """What is remembered of users, and how it comes back."""
+    compression: CompressionSettings = CompressionSettings()
+    """How texts are made shorter before the model reads them."""
     cluster: ClusterSettings = ClusterSettings()
     """How Ray is started or joined."""
     models: ModelSettings = ModelSettings()

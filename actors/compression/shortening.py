@@ -1,0 +1,130 @@
+"""Texts to shorter texts: scores, protected places and selection put together. Knows no process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.compression.counting import TokenCounter
+from actors.compression.features import NAMES, features
+from actors.compression.keepscores import REFERENCE_BUDGET, check_length, decode, encode
+from actors.compression.layout import Mask, Numbers
+from actors.compression.policy import Policy
+from actors.compression.protect import KINDS, QUOTE_CHARACTERS, Protected, merged, protect
+from actors.compression.selection import select
+from actors.compression.words import Word, split
+from configs.schema import CompressionSettings, ProtectKind
+
+Floats = NDArray[np.float32]
+
+ASKED_BONUS = 2.0
+"""Log-odds that a word of the question gains."""
+NEAR_BONUS = 1.0
+"""Log-odds that a word gains beside words of the question."""
+
+
+@dataclass(frozen=True)
+class Shortened:
+    """A shorter text, and all that can be said of how it came about."""
+
+    text: str
+    kept: tuple[tuple[int, int], ...]
+    """Places of the original that the text is made of, in order, each in it byte for byte."""
+    tokens_before: int
+    tokens_after: int
+    over_budget: bool
+    """What is protected takes more than the budget: it was kept, and nothing else."""
+    words: tuple[Word, ...]
+    mask: Mask
+    """Which words were kept [words]."""
+    scores: Floats
+    """Log-odds of keeping each word [words]."""
+    protected: tuple[Protected, ...]
+
+
+def shorten(
+    text: str,
+    stored: bytes,
+    budget: float,
+    counter: TokenCounter,
+    kinds: Sequence[ProtectKind] = KINDS,
+    quote_characters: int = QUOTE_CHARACTERS,
+) -> Shortened:
+    """A text cut to `budget` by the keep-scores that `Shortener.stored_scores` made of it: no policy runs.
+
+    The same text, scores and budget always give the same result. Raises InvalidRequest if the scores are of
+    another text.
+    """
+    words = split(text)
+    check_length(stored, len(words))
+    return _shortened(text, words, decode(stored), budget, counter, kinds, quote_characters)
+
+
+class Shortener:
+    """A policy and a way to count tokens, with the settings of what is protected. Safe between threads."""
+
+    def __init__(self, policy: Policy, counter: TokenCounter, settings: CompressionSettings) -> None:
+        self._policy = policy
+        self._settings = settings
+        self.counter = counter
+
+    def stored_scores(self, text: str) -> bytes:
+        """One byte for each word of a text, for any question and budget."""
+        return encode(self._scores(text, split(text), REFERENCE_BUDGET, None))
+
+    def shorten(
+        self,
+        text: str,
+        budget: float,
+        question: str | None = None,
+        stored: bytes | None = None,
+        token_starts: Numbers | None = None,
+    ) -> Shortened:
+        """A text cut to `budget`, its words scored now, or by `stored` scores where there is no question.
+
+        Raises InvalidRequest if the stored scores are of another text.
+        """
+        words = split(text)
+        if stored is not None and question is None:
+            check_length(stored, len(words))
+            scores = decode(stored)
+        else:
+            scores = self._scores(text, words, budget, question)
+        kinds, most = self._settings.protect, self._settings.quote_characters
+        return _shortened(text, words, scores, budget, self.counter, kinds, most, token_starts)
+
+    def _scores(self, text: str, words: Sequence[Word], budget: float, question: str | None) -> Floats:
+        rows = features(text, words, question)
+        scores = self._policy.scores(rows, budget)
+        if question is None:
+            return scores
+        asked = rows[:, NAMES.index("in_question")] * np.float32(ASKED_BONUS)
+        near = rows[:, NAMES.index("near_question")] * np.float32(NEAR_BONUS)
+        favoured: Floats = scores + asked + near
+        return favoured
+
+
+def _shortened(
+    text: str,
+    words: Sequence[Word],
+    scores: Floats,
+    budget: float,
+    counter: TokenCounter,
+    kinds: Sequence[ProtectKind],
+    quote_characters: int,
+    token_starts: Numbers | None = None,
+) -> Shortened:
+    found = protect(text, kinds, quote_characters)
+    chosen = select(text, words, scores, merged(found), budget, counter, token_starts)
+    return Shortened(
+        text=chosen.text,
+        kept=chosen.kept,
+        tokens_before=chosen.tokens_before,
+        tokens_after=chosen.tokens_after,
+        over_budget=chosen.over_budget,
+        words=tuple(words),
+        mask=chosen.mask,
+        scores=scores,
+        protected=tuple(found),
+    )

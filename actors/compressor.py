@@ -1,0 +1,211 @@
+"""Holds the keep policy and the served model's way to count tokens; makes texts shorter. Knows no user."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from actors.compression.cost import Budget, CostModel, Plan
+from actors.compression.counting import ModelCounter, ScriptedCounter, TokenCounter
+from actors.compression.policy import Policy
+from actors.compression.shortening import Shortened, Shortener
+from actors.messages import Compressed, Health, InvalidRequest, NotReady, TooLarge
+from actors.models.store import ModelStore
+from actors.models.tokenizer import check_text
+from configs.schema import Settings
+
+T = TypeVar("T")
+SHORT_CHARACTERS = 2000
+"""Texts up to this length are compressed at once, longer ones in a thread, which costs a millisecond."""
+WARMING = "In 1815 the old harbour of the town was rebuilt, and the ships did not have to wait outside. " * 12
+THREADS = 2
+"""Long texts compressed at the same time; more wait."""
+
+
+def load_shortener(settings: Settings) -> Shortener:
+    """The policy and tokenizer that the settings name. Raises NotReady, NotFound, InvalidRequest."""
+    path = settings.compression.policy
+    policy = Policy.default() if path is None else Policy.load(path)
+    return Shortener(policy, _counter(settings), settings.compression)
+
+
+def _counter(settings: Settings) -> TokenCounter:
+    if settings.engine.kind == "scripted":
+        return ScriptedCounter()
+    return ModelCounter(ModelStore(settings).resolve(settings.engine.model))
+
+
+class Compressor:
+    """Keeps the words that are worth their tokens, to an exact budget, and protected places whole.
+
+    Where compressing would cost more than the prefill it saves, a text comes back as it is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shortener: Shortener | None = None
+        self._cost = CostModel(settings.compression)
+        self._threads = ThreadPoolExecutor(THREADS, "compressor")
+
+    async def start(self) -> None:
+        """Load policy and tokenizer, unless compression is off. Raises NotReady, NotFound, InvalidRequest."""
+        if self._shortener is None and self._settings.compression.enabled:
+            shortener = await self._in_thread(partial(load_shortener, self._settings))
+            await self._in_thread(partial(self._warm, shortener))
+            self._shortener = shortener
+
+    async def compress(
+        self,
+        text: str,
+        budget: Budget = "auto",
+        question: str | None = None,
+        force: bool = False,
+        cached_tokens: int = 0,
+    ) -> Compressed:
+        """A text at `budget` of its tokens, to within two hundredths of them where what is protected allows.
+
+        A `question` makes the words that it asks for count more. `force` compresses even where it does not
+        pay; `cached_tokens` of the text the engine has read before. Raises InvalidRequest (an empty text, a
+        budget that is no share), TooLarge, and NotReady before `start` and after `close`.
+        """
+        self._check(text, budget)
+        job = partial(self._compress, self._started(), text, budget, question, force, cached_tokens, None)
+        return await self._run(job, len(text))
+
+    async def shorten(
+        self, texts: Sequence[str], stored: Sequence[bytes], budget: Budget = "auto", force: bool = False
+    ) -> list[Compressed]:
+        """Each text by the keep-scores that were stored beside it: the policy does not run.
+
+        Raises InvalidRequest if scores are not of their text, and as `compress` does.
+        """
+        shortener = self._started()
+        found = []
+        for text, scores in zip(texts, stored, strict=True):
+            self._check(text, budget)
+            job = partial(self._compress, shortener, text, budget, None, force, 0, scores)
+            found.append(await self._run(job, len(text)))
+        return found
+
+    async def scores(self, texts: Sequence[str]) -> list[bytes]:
+        """Keep-scores of each text, one byte a word, to be stored beside it and given to `shorten`.
+
+        They hold for any budget and question. Raises NotReady, TooLarge.
+        """
+        shortener = self._started()
+        for text in texts:
+            self._check_length(text)
+        return await self._run(
+            lambda: [shortener.stored_scores(text) for text in texts], sum(map(len, texts))
+        )
+
+    async def prefilled(self, prompt_tokens: int, cached_tokens: int, seconds: float) -> None:
+        """Take note of a real request's time to its first token, to know what prefill costs.
+
+        An engine that plays a script has no prefill, and is not measured.
+        """
+        if self._settings.engine.kind != "scripted":
+            self._cost.prefilled(prompt_tokens, cached_tokens, seconds)
+
+    async def plan(self, tokens: int, budget: Budget = "auto", cached_tokens: int = 0) -> Plan:
+        """Whether a text of so many tokens would be compressed, and to which share."""
+        return self._cost.plan(budget, tokens, cached_tokens)
+
+    async def health(self) -> Health:
+        """Whether it can compress now, or is off."""
+        if not self._settings.compression.enabled:
+            return Health(ok=True, detail="off (compression.enabled)")
+        return Health(ok=self._shortener is not None, detail="" if self._shortener else "not started")
+
+    async def close(self) -> None:
+        """Free the policy."""
+        self._shortener = None
+        self._threads.shutdown(wait=False)
+
+    def _compress(
+        self,
+        shortener: Shortener,
+        text: str,
+        budget: Budget,
+        question: str | None,
+        force: bool,
+        cached_tokens: int,
+        stored: bytes | None,
+    ) -> Compressed:
+        before = time.perf_counter()
+        token_starts = shortener.counter.starts(text)
+        tokens = len(token_starts)
+        plan = self._cost.plan(budget, tokens, cached_tokens, force)
+        if plan.bypass:
+            return _whole(text, tokens, plan, time.perf_counter() - before)
+        found = shortener.shorten(text, plan.budget, question, stored, token_starts)
+        seconds = time.perf_counter() - before
+        self._cost.compressed(tokens, seconds)
+        return _made(found, plan, seconds)
+
+    def _warm(self, shortener: Shortener) -> None:
+        """Compress a text twice: the first time compiles patterns, the second is measured."""
+        for _ in range(2):
+            self._compress(shortener, WARMING, 0.5, None, True, 0, None)
+
+    def _check(self, text: str, budget: Budget) -> None:
+        if not text.strip():
+            raise InvalidRequest("text cannot be empty.", "text", "invalid_value")
+        if budget != "auto" and not 0 < budget <= 1:
+            raise InvalidRequest(
+                f"budget is {budget:g}; it is a share of the tokens, above 0 and at most 1, or 'auto'.",
+                "budget",
+                "invalid_value",
+            )
+        self._check_length(text)
+        check_text(text, "text")
+
+    def _check_length(self, text: str) -> None:
+        most = self._settings.compression.max_characters
+        if len(text) > most:
+            raise TooLarge(
+                f"The text has {len(text)} characters, more than {most} (compression.max_characters).", "text"
+            )
+
+    def _started(self) -> Shortener:
+        if self._shortener is not None:
+            return self._shortener
+        if not self._settings.compression.enabled:
+            raise InvalidRequest(
+                "Compression is off on this server (compression.enabled).", "compression", "not_available"
+            )
+        raise NotReady("the compressor is not started, or has stopped")
+
+    async def _run(self, job: Callable[[], T], characters: int) -> T:
+        return job() if characters <= SHORT_CHARACTERS else await self._in_thread(job)
+
+    async def _in_thread(self, job: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, job)
+
+
+def _whole(text: str, tokens: int, plan: Plan, seconds: float) -> Compressed:
+    return Compressed(
+        text=text,
+        kept=((0, len(text)),),
+        tokens_before=tokens,
+        tokens_after=tokens,
+        budget=plan.budget,
+        bypassed=True,
+        why=plan.why,
+        seconds=seconds,
+    )
+
+
+def _made(found: Shortened, plan: Plan, seconds: float) -> Compressed:
+    return Compressed(
+        text=found.text,
+        kept=found.kept,
+        tokens_before=found.tokens_before,
+        tokens_after=found.tokens_after,
+        budget=plan.budget,
+        over_budget=found.over_budget,
+        protected=len(found.protected),
+        seconds=seconds,
+    )
