@@ -1,6 +1,8 @@
 """What a server does with memories: embeds what is written and what is asked. Knows no HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TypedDict
 from uuid import uuid4
 
 from actors.memory.admission import check_text
@@ -16,6 +18,16 @@ from actors.memory.records import (
 from actors.messages import Json
 from serve.embedding import embed_all
 from serve.services import Services
+
+
+class Within(TypedDict):
+    """Which of a user's memories may be answered with."""
+
+    as_of: float | None
+    session: str | None
+    agent: str | None
+    archived: bool
+
 
 EXPORT_PAGE = 500
 """Records read from the keeper in one call."""
@@ -61,17 +73,12 @@ async def recall(
     archived: bool = False,
 ) -> list[Recalled]:
     """The memories that bear most on a query, best first; `limit` None is `memory.results`."""
-    vector = (await services.embedder.embed([query]))[0]
-    return await services.keeper.search_memories(
-        user,
-        query,
-        vector,
-        limit=limit or services.settings.memory.results,
-        as_of=as_of,
-        session=session,
-        agent=agent,
-        archived=archived,
+    within = Within(as_of=as_of, session=session, agent=agent, archived=archived)
+    vectors, _ = await asyncio.gather(
+        services.embedder.embed([query]), services.keeper.look_up(user, query, **within)
     )
+    limit = limit or services.settings.memory.results
+    return await services.keeper.search_memories(user, query, vectors[0], limit=limit, **within)
 
 
 async def update(

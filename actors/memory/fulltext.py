@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,10 @@ SECURE_DELETE = sqlite3.sqlite_version_info >= (3, 42)
 WORN_BYTES = 1000
 """Length of FTS5's own description of an index from which `scrub` builds it anew: before 3.42 every merge of
 all segments adds two levels to it, and from 2,000 levels on FTS5 takes the index for corrupt."""
+
+
+KNOWN_TERMS = 10_000
+"""Terms whose spelling is kept at hand."""
 
 
 def exists(connection: sqlite3.Connection, user: int, space: Space = PASSAGES) -> bool:
@@ -120,7 +124,7 @@ def occurrences(connection: sqlite3.Connection, user: int, term: str, space: Spa
 
     One text is passed on rather than a row a place: a common word stands in many thousands of rows.
     """
-    words = spelt(term)
+    words = spelt([term])[term]
     if len(words) == 1:
         query = f"SELECT group_concat(doc) FROM {space.vocabulary}{int(user)} WHERE term = ?"
         parameter = words[0]
@@ -180,30 +184,43 @@ def scores(
 
 
 class _Speller:
-    """An index of one text, in memory, that shows what words FTS5 makes of it."""
+    """An index of some texts, in memory, that shows what words FTS5 makes of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._known: dict[str, tuple[str, ...]] = {}
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._connection.execute(f"CREATE VIRTUAL TABLE said USING fts5(text, tokenize='{TOKENIZER}')")
         self._connection.execute("CREATE VIRTUAL TABLE words USING fts5vocab(said, instance)")
 
-    def words(self, text: str) -> tuple[str, ...]:
+    def words(self, terms: Sequence[str]) -> dict[str, tuple[str, ...]]:
         with self._lock:
-            self._connection.execute("BEGIN")
-            self._connection.execute("INSERT INTO said VALUES (?)", (text,))
-            rows = self._connection.execute("SELECT term FROM words ORDER BY offset").fetchall()
-            self._connection.execute("ROLLBACK")
-        return tuple(row[0] for row in rows)
+            if len(self._known) > KNOWN_TERMS:
+                self._known.clear()
+            unknown = [term for term in dict.fromkeys(terms) if term not in self._known]
+            if unknown:
+                self._known |= self._read(unknown)
+            return {term: self._known[term] for term in terms}
+
+    def _read(self, terms: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        said: list[list[str]] = [[] for _ in terms]
+        self._connection.execute("BEGIN")
+        self._connection.executemany(
+            "INSERT INTO said (rowid, text) VALUES (?, ?)",
+            [(place, _sendable(term)) for place, term in enumerate(terms)],
+        )
+        for place, word in self._connection.execute("SELECT doc, term FROM words ORDER BY doc, offset"):
+            said[place].append(word)
+        self._connection.execute("ROLLBACK")
+        return {term: tuple(words) for term, words in zip(terms, said, strict=True)}
 
 
 _speller = cache(_Speller)
 
 
-@lru_cache(maxsize=10_000)
-def spelt(term: str) -> tuple[str, ...]:
-    """A term's words as the index spells them: lower case, no accents, stemmed."""
-    return _speller().words(_sendable(term))
+def spelt(terms: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Each term's words as the index spells them: lower case, no accents, stemmed."""
+    return _speller().words(terms)
 
 
 def _within(table: str, files: Sequence[int] | None) -> tuple[str, tuple[str, ...]]:

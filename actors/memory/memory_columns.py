@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.memory.source import Columns, Vectors
+from actors.memory.source import Columns, Hits, Vectors
 from actors.memory.spaces import MEMORIES
 from actors.memory.vectors import Matrices, stacked
 
@@ -58,13 +58,10 @@ class Held:
     """Where each of these stands."""
     matrix: Matrix | None
     """None: there are too many to hold."""
-
-    @property
-    def columns(self) -> Columns:
-        """What ranking is given."""
-        names = ("session", "ordinal", "speaker", "words", "said_at", "importance")
-        columns = {name: self.rows[name] for name in names}
-        return Columns(numbers=self.rows["number"], speakers=tuple(self.speakers.numbers), **columns)
+    columns: Columns
+    """What ranking is given."""
+    hits: dict[str, Hits] = field(default_factory=dict)
+    """Words that were looked up in the index as of this generation."""
 
     @property
     def nbytes(self) -> int:
@@ -97,7 +94,13 @@ def held(connection: sqlite3.Connection, matrices: Matrices, user: int, exact_li
             after = _without_removed(connection, user, after)
         after = _with_changed(connection, user, after)
         after = _with_vectors(connection, user, after, exact_limit)
-        return replace(after, generation=generation, removals=removals)
+        return replace(
+            after,
+            generation=generation,
+            removals=removals,
+            columns=_columns(after.rows, after.speakers),
+            hits={},
+        )
 
     return matrices.get(MEMORIES, user, renewed)
 
@@ -126,7 +129,14 @@ FROM memories WHERE user = ? AND changed > ? ORDER BY number
 def _nothing() -> Held:
     rows: Rows = {name: np.zeros(0, kind) for name, kind in _TYPES.items()}
     none = np.zeros(0, np.int64)
-    return Held(-1, 0, Names(), Names(), Names(), rows, none, none, _empty())
+    speakers = Names()
+    return Held(-1, 0, Names(), Names(), speakers, rows, none, none, _empty(), _columns(rows, speakers))
+
+
+def _columns(rows: Rows, speakers: Names) -> Columns:
+    names = ("session", "ordinal", "speaker", "words", "said_at", "importance")
+    columns = {name: rows[name] for name in names}
+    return Columns(numbers=rows["number"], speakers=tuple(speakers.numbers), **columns)
 
 
 def _without_removed(connection: sqlite3.Connection, user: int, before: Held) -> Held:

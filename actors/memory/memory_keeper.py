@@ -191,6 +191,22 @@ class MemoryKeeper(Partition):
         reading = replace(self._reading, proposer=self._cache)
         return await self._open.read(remembering.search, reading, user, query, vector, limit, limits)
 
+    async def look_up(
+        self,
+        user: str,
+        query: str,
+        *,
+        as_of: float | None = None,
+        session: str | None = None,
+        agent: str | None = None,
+        archived: bool = False,
+    ) -> None:
+        """Read ahead what `search_memories` will need, while somebody else computes the query's vector."""
+        limits = Limits(
+            now=self._identity.now(), session=session, agent=agent, as_of=as_of, archived=archived
+        )
+        await self._open.read(remembering.look_up, self._reading, user, query, limits)
+
     async def facts(
         self,
         user: str,

@@ -18,6 +18,8 @@ from actors.memory.spaces import MEMORIES
 K1 = 1.2
 B = 0.75
 """BM25's constants, those of FTS5."""
+KNOWN_TERMS = 100
+"""Words of which it is kept at hand where they stand, until the user's memories change."""
 PROPOSED = 400
 """Memories whose cosines are known where there are too many to compare."""
 
@@ -50,7 +52,7 @@ class MemorySource:
         self._proposer = proposer
         self._columns = held.columns
         self._allowed = _allowed(connection, user, held, limits)
-        self._hits: dict[str, Hits] = {}
+        self._hits = held.hits if _generation(connection, user) == held.generation else {}
         self._usual = max(float(self._columns.words.mean()), 1.0) if len(self._columns.words) else 1.0
 
     @property
@@ -70,10 +72,14 @@ class MemorySource:
 
     def hits(self, terms: Sequence[str]) -> dict[str, Hits]:
         """As in Source; the words of a term of several count once a memory."""
-        for term in terms:
-            if term not in self._hits:
-                self._hits[term] = self._found(term)
-        return {term: self._hits[term] for term in terms}
+        if len(self._hits) > KNOWN_TERMS:
+            self._hits.clear()
+        found = {term: self._hits[term] for term in terms if term in self._hits}
+        unknown = [term for term in terms if term not in found]
+        fulltext.spelt(unknown)
+        found |= {term: self._found(term) for term in unknown}
+        self._hits |= found
+        return {term: found[term] for term in terms}
 
     def cosines(self, vector: Vectors) -> Vectors:
         """As in Source; where there are too many to compare, all but the nearest have the least of theirs."""
@@ -89,7 +95,7 @@ class MemorySource:
             cosines[places] = np.array([near[number] for number in numbers[known].tolist()], np.float32)
         elif matrix.used:
             has = at >= 0
-            cosines[has] = (matrix.room[: matrix.used] @ vector)[at[has]]
+            cosines[has] = vectors.products(matrix.room[: matrix.used], vector)[at[has]]
         return cosines
 
     def vectors(self, rows: Sequence[int]) -> Vectors:
@@ -126,8 +132,10 @@ class MemorySource:
 
     def _found(self, term: str) -> Hits:
         standing = fulltext.occurrences(self._connection, self._user, term, MEMORIES)
-        first = np.flatnonzero(np.diff(standing, prepend=-1))
-        counts = np.diff(first, append=len(standing))
+        begins = np.ones(len(standing) + 1, np.bool_)
+        begins[1:-1] = standing[1:] != standing[:-1]
+        borders = np.flatnonzero(begins)
+        first, counts = borders[:-1], borders[1:] - borders[:-1]
         rows, known = self._held.places(standing[first])
         order = np.argsort(rows, kind="stable")
         rows, times = rows[order], counts[known][order].astype(np.float32)
@@ -150,6 +158,11 @@ class MemorySource:
             has = ids[at] == numbers
             found[has] = stored[at[has]]
         return found
+
+
+def _generation(connection: sqlite3.Connection, user: int) -> int:
+    (generation,) = connection.execute("SELECT memory_generation FROM users WHERE id = ?", (user,)).fetchone()
+    return int(generation)
 
 
 def _allowed(connection: sqlite3.Connection, user: int, held: Held, limits: Limits) -> NDArray[np.bool_]:

@@ -89,6 +89,14 @@ def recollect(
     ]
 
 
+def look_up(source: Source, query: str) -> None:
+    """Read ahead, before there is a vector, what `recollect` reads of the likeliest memories."""
+    near = Neighbourhood(source.columns, source.allowed)
+    told = signals(source, read_question(query, source.columns.speakers), None, near)
+    for text in source.texts(_best_rows(_cheap(told), near, CANDIDATES).tolist()):
+        wording(text)
+
+
 def candidates(
     source: Source, query: str, vector: Vectors | None, limit: int, ranker: Ranker
 ) -> tuple[Candidates, Floats]:
@@ -96,7 +104,7 @@ def candidates(
     near = Neighbourhood(source.columns, source.allowed)
     asking = read_question(query, source.columns.speakers)
     told = signals(source, asking, vector, near)
-    cheap = _cheap(told, near)
+    cheap = _cheap(told)
     once = read(source, asking, told, near, _best_rows(cheap, near, max(CANDIDATES, limit)))
     scores = ranker.score(ranker.first, once.features)
     expansion = expand(source, asking, once, scores, near)
@@ -112,10 +120,10 @@ def candidates(
 def read(source: Source, asking: Asking, told: Signals, near: Neighbourhood, rows: Rows) -> Candidates:
     """The rows with FIRST features."""
     columns = source.columns
-    texts = source.texts(rows.tolist())
-    previous = near.linked[1][rows] * near.allowed[rows - 1]
-    asked = np.array([asks(text) for text in source.texts(np.maximum(rows - 1, 0).tolist())], np.float32)
-    asked *= previous
+    texts = source.texts([*rows.tolist(), *np.maximum(rows - 1, 0).tolist()])
+    texts, before = texts[: len(rows)], texts[len(rows) :]
+    asked = np.array([asks(text) for text in before], np.float32)
+    asked *= near.beside(near.allowed, rows, -1)
     want = wanted(asking.text, asking.terms)
     said = [wording(text) for text in texts]
     values = np.array([cues(one, want) for one in said], np.float32).reshape(len(rows), len(CUES))
@@ -126,15 +134,15 @@ def read(source: Source, asking: Asking, told: Signals, near: Neighbourhood, row
         "around": told.around[rows],
         "cosine": told.cosine[rows],
         "cosine_window": told.cosine_window[rows],
-        "session": near.best(told.window)[rows],
-        "session_cosine": near.best(told.cosine)[rows],
+        "session": told.session[rows],
+        "session_cosine": told.session_cosine[rows],
         "speaker": told.speaker[rows],
         "other": told.other[rows],
         "leads": told.leads[rows],
         "dated": told.dated[rows],
         "asked": asked,
-        "asked_words": asked * near.shifted(told.own, -1)[rows],
-        "asked_cosine": asked * near.shifted(told.cosine, -1)[rows],
+        "asked_words": asked * near.beside(told.own, rows, -1),
+        "asked_cosine": asked * near.beside(told.cosine, rows, -1),
         "length": np.log1p(columns.words[rows]).astype(np.float32) / 4,
         "opens": 1 - near.linked[1][rows],
     }
@@ -167,8 +175,8 @@ def expand(source: Source, asking: Asking, once: Candidates, scores: Floats, nea
                 likely[word] = likely.get(word, 0.0) + share * math.log(1 + len(once.rows) / held[stem])
     terms = sorted(likely, key=lambda word: (-likely[word], word))[:SEED_TERMS]
     found = np.zeros(len(near.allowed), np.float32)
-    for term, (frequency, rarity) in weighed(source, terms, near).items():
-        found += np.float32(likely[term] * rarity) * frequency
+    for term, (rows, frequency, rarity) in weighed(source, terms, near).items():
+        found[rows] += np.float32(likely[term] * rarity) * frequency
     return relative(found)
 
 
@@ -189,19 +197,19 @@ def second_round(rows: Rows, first: Floats, expansion: Floats, near: Neighbourho
     found = {
         "standing": first - first.max(),
         "top": 1 / (1 + rank / 5),
-        "near_before": near.shifted(dense, -1)[rows],
-        "near_after": near.shifted(dense, 1)[rows],
+        "near_before": near.beside(dense, rows, -1),
+        "near_after": near.beside(dense, rows, 1),
         "company": np.sqrt(np.maximum(mass - shares, 0)),
         "expansion": expansion[rows],
-        "expansion_window": near.spread(expansion, KERNEL)[rows],
+        "expansion_window": near.spread_at(expansion, rows, KERNEL),
     }
     return {name: np.asarray(values, np.float32) for name, values in found.items()}
 
 
-def _cheap(told: Signals, near: Neighbourhood) -> Floats:
+def _cheap(told: Signals) -> Floats:
     """The fixed fusion that picks candidates: its best 128 hold 0.96 of what its best 200 hold."""
     found = told.own + 4 * told.window + 1.5 * told.around + 8 * told.cosine_window
-    found += 1.5 * told.dated + 1.2 * told.speaker - 0.6 * told.other + 1.5 * near.best(told.window)
+    found += 1.5 * told.dated + 1.2 * told.speaker - 0.6 * told.other + 1.5 * told.session
     return found.astype(np.float32)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from actors.memory import decay, doubt, memories, memory_columns, standing, why, width
+from actors.memory import decay, doubt, memories, memory_columns, recollection, standing, why, width
 from actors.memory.asking import Asked, asked
 from actors.memory.currency import Placed, State, moved_up, ordered
 from actors.memory.memory_source import Limits, MemorySource
@@ -60,13 +60,27 @@ def search(
         width.check_query(connection, vector)
     if number == 0 or limit < 1:
         return []
-    held = memory_columns.held(connection, reading.matrices, number, reading.exact_limit)
-    source = MemorySource(connection, number, held, limits, reading.proposer)
+    source = _source(connection, reading, number, limits)
     if not source.allowed.any():
         return []
     query = query[:LONGEST_QUERY]
     ranked = _faded(connection, source, reading, limits, _ranked(source, reading, query, vector, limit))
     return _Answer(connection, number, source, query, vector, limits).of(ranked, limit)
+
+
+def look_up(connection: sqlite3.Connection, reading: Reading, user: str, query: str, limits: Limits) -> None:
+    """See MemoryKeeper.look_up."""
+    number = user_number(connection, user)
+    if number:
+        source = _source(connection, reading, number, limits)
+        if source.allowed.any():
+            recollection.look_up(source, query[:LONGEST_QUERY])
+            source.hits(content_words(query)[: why.MOST_WORDS])
+
+
+def _source(connection: sqlite3.Connection, reading: Reading, user: int, limits: Limits) -> MemorySource:
+    held = memory_columns.held(connection, reading.matrices, user, reading.exact_limit)
+    return MemorySource(connection, user, held, limits, reading.proposer)
 
 
 def _ranked(

@@ -7,6 +7,8 @@ only its place does (a neighbour of it does not open the session), and its lengt
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,35 +70,86 @@ def read_question(text: str, speakers: Sequence[str]) -> Asking:
     return Asking(text, terms, tuple(dict.fromkeys(named)), tuple(found))
 
 
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Which rows are neighbours: of one session, without a long silence, in order."""
+
+    starts: Rows
+    """The first row of each stretch of neighbours."""
+    of: Rows
+    """The stretch of each row, shape (N,)."""
+    linked: tuple[Floats, ...]
+    """By distance: 1 where the row so far before belongs to the same stretch, shape (N,)."""
+
+
+_STRETCHES: WeakKeyDictionary[Columns, Stretches] = WeakKeyDictionary()
+"""Of the columns that are held by somebody: many questions are asked of the same."""
+
+
+def stretches(columns: Columns) -> Stretches:
+    """Read from the columns once."""
+    found = _STRETCHES.get(columns)
+    if found is None:
+        found = _STRETCHES[columns] = _stretches(columns)
+    return found
+
+
+def _stretches(columns: Columns) -> Stretches:
+    size = len(columns.session)
+    joined = np.zeros(size, np.bool_)
+    if size > 1:
+        same = columns.session[1:] == columns.session[:-1]
+        joined[1:] = same & (np.abs(np.diff(columns.said_at)) <= GAP_S)
+    of: Rows = np.cumsum(~joined) - 1
+    linked = [np.ones(size, np.float32)]
+    for away in range(1, REACH + 1):
+        near = np.zeros(size, np.float32)
+        near[away:] = of[away:] == of[:-away]
+        linked.append(near)
+    return Stretches(np.flatnonzero(~joined), of, tuple(linked))
+
+
 class Neighbourhood:
-    """Which memories stand next to each other: of one session, without a long silence, in order."""
+    """The stretches of a user's memories, and which of these may be answered with."""
 
     def __init__(self, columns: Columns, allowed: NDArray[np.bool_]) -> None:
-        size = len(columns.session)
-        joined = np.zeros(size, np.bool_)
-        if size > 1:
-            same = columns.session[1:] == columns.session[:-1]
-            joined[1:] = same & (np.abs(np.diff(columns.said_at)) <= GAP_S)
+        found = stretches(columns)
         self.allowed = allowed.astype(np.float32)
-        self.starts: Rows = np.flatnonzero(~joined)
-        """The first row of each stretch of neighbours."""
-        self.stretch: Rows = np.cumsum(~joined) - 1
-        self.linked = [np.ones(size, np.float32)]
-        """By distance: 1 where the row so far before belongs to the same stretch."""
-        for away in range(1, REACH + 1):
-            linked = np.zeros(size, np.float32)
-            linked[away:] = self.stretch[away:] == self.stretch[:-away]
-            self.linked.append(linked)
+        self.starts, self.stretch, self.linked = found.starts, found.of, found.linked
 
-    def shifted(self, values: Floats, away: int) -> Floats:
-        """Each memory's neighbour's value: `away` turns before (negative) or after; 0 where there is none."""
-        found = np.zeros_like(values)
-        linked = self.linked[abs(away)]
-        if away < 0:
-            found[-away:] = values[:away] * linked[-away:]
-        else:
-            found[:-away] = values[away:] * linked[away:]
+    def beside(self, values: Floats, rows: Rows, away: int) -> Floats:
+        """The value of each row's neighbour: `away` turns before (negative) or after; 0 where none is."""
+        there = rows + away
+        inside = (there >= 0) & (there < len(values))
+        there = np.where(inside, there, 0)
+        linked = self.linked[abs(away)][np.maximum(rows, there)] * inside
+        found: Floats = values[there] * linked.astype(np.float32)
         return found
+
+    def spread_at(self, values: Floats, rows: Rows, kernel: Sequence[float]) -> Floats:
+        """What `spread` gives for some rows."""
+        found: Floats = np.float32(kernel[0]) * values[rows]
+        for away in range(1, REACH + 1):
+            share = np.float32(kernel[away])
+            found = found + share * self.beside(values, rows, -away)
+            found = found + share * self.beside(values, rows, away)
+        return found
+
+    def around(self, rows: Rows, values: Floats, kernel: Sequence[float]) -> tuple[Rows, Floats]:
+        """What `spread` gives of values that only some rows have: the rows with any, and theirs."""
+        size = len(self.allowed)
+        found = np.zeros(size, np.float32)
+        found[rows] = np.float32(kernel[0]) * values
+        for away in range(1, REACH + 1):
+            shares = np.float32(kernel[away]) * self.linked[away]
+            before = rows < size - away
+            there = rows[before] + away
+            found[there] += values[before] * shares[there]
+            after = rows >= away
+            there = rows[after]
+            found[there - away] += values[after] * shares[there]
+        touched = np.flatnonzero(found)
+        return touched, found[touched]
 
     def spread(self, values: Floats, kernel: Sequence[float]) -> Floats:
         """The weighted sum over the window; `kernel` by distance."""
@@ -136,6 +189,9 @@ class Signals:
     """1: the first of several speakers that the question names."""
     dated: Floats
     """1: said at a time that the question names; less some days away."""
+    session: Floats
+    """The greatest `window` of the memory's stretch of neighbours."""
+    session_cosine: Floats
 
 
 def signals(source: Source, asking: Asking, vector: Vectors | None, near: Neighbourhood) -> Signals:
@@ -143,9 +199,10 @@ def signals(source: Source, asking: Asking, vector: Vectors | None, near: Neighb
     own, window, covered, around = _words(source, asking, near)
     cosine = _cosines(source, vector, near)
     speaker, other, leads = _spoken(source.columns, asking)
+    window = relative(window)
     return Signals(
         own=relative(own),
-        window=relative(window),
+        window=window,
         covered=covered,
         around=around,
         cosine=cosine,
@@ -154,17 +211,32 @@ def signals(source: Source, asking: Asking, vector: Vectors | None, near: Neighb
         other=other,
         leads=leads,
         dated=nearness(asking.dates, source.columns.said_at),
+        session=near.best(window),
+        session_cosine=near.best(cosine),
     )
 
 
-def weighed(source: Source, terms: Sequence[str], near: Neighbourhood) -> dict[str, tuple[Floats, float]]:
-    """Each term's saturated frequency in every memory, and its rarity; terms that are nowhere too."""
+class Weighed(NamedTuple):
+    """The memories that hold a term, of those that may be answered with, ascending; and its rarity.
+
+    `frequency`: how often it stands in each, saturated.
+    """
+
+    rows: Rows
+    frequency: Floats
+    rarity: float
+
+
+def weighed(source: Source, terms: Sequence[str], near: Neighbourhood) -> dict[str, Weighed]:
+    """Each term's memories and weight; terms that are nowhere too."""
     size, among = len(near.allowed), float(near.allowed.sum())
-    found: dict[str, tuple[Floats, float]] = {}
+    found: dict[str, Weighed] = {}
     for term, hits in source.hits(terms).items():
-        frequency = _frequency(hits, size) * near.allowed
-        held = float(np.count_nonzero(frequency))
-        found[term] = frequency, math.log(1 + (among - held + 0.5) / (held + 0.5))
+        may = near.allowed[hits.rows] > 0
+        rows = hits.rows[may]
+        held = len(rows)
+        rarity = math.log(1 + (among - held + 0.5) / (held + 0.5))
+        found[term] = Weighed(rows, _frequency(hits, size)[may], rarity)
     return found
 
 
@@ -177,26 +249,23 @@ def relative(values: Floats) -> Floats:
 def _words(source: Source, asking: Asking, near: Neighbourhood) -> tuple[Floats, Floats, Floats, Floats]:
     own, window, covered, around = (np.zeros(len(near.allowed), np.float32) for _ in range(4))
     total = 1e-9
-    for frequency, rarity in weighed(source, asking.terms, near).values():
+    for rows, frequency, rarity in weighed(source, asking.terms, near).values():
         total += rarity
-        if frequency.any():
+        if len(rows):
             weight = np.float32(rarity)
-            nearby = near.spread(frequency, KERNEL)
-            own += weight * frequency
-            window += weight * (nearby / (nearby + np.float32(HALF)))
-            covered += weight * (frequency > 0)
-            around += weight * (nearby > 0)
+            touched, nearby = near.around(rows, frequency, KERNEL)
+            own[rows] += weight * frequency
+            window[touched] += weight * (nearby / (nearby + np.float32(HALF)))
+            covered[rows] += weight
+            around[touched] += weight
     return own, window, covered / np.float32(total), around / np.float32(total)
 
 
 def _frequency(hits: Hits, size: int) -> Floats:
     """BM25 of one term without its rarity: the frequency, saturated and by the memory's length."""
-    found = np.zeros(size, np.float32)
     held = len(hits.rows)
-    if held:
-        rarity = max(math.log((size - held + 0.5) / (held + 0.5)), 1e-6)
-        found[hits.rows] = np.clip(hits.scores / rarity, 0.05, MOST_FREQUENT)
-    return found
+    rarity = max(math.log((size - held + 0.5) / (held + 0.5)), 1e-6)
+    return np.clip(hits.scores / rarity, 0.05, MOST_FREQUENT).astype(np.float32)
 
 
 def _cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Floats:
@@ -205,6 +274,8 @@ def _cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Flo
         return np.zeros(size, np.float32)
     cosines = np.asarray(source.cosines(vector), np.float32)
     known = np.isfinite(cosines) & (near.allowed > 0)
+    if known.all() and size:
+        return cosines - cosines.mean()
     if not known.any():
         return np.zeros(size, np.float32)
     return np.where(known, cosines - cosines[known].mean(), 0).astype(np.float32)

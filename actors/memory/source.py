@@ -17,7 +17,7 @@ class Hits(NamedTuple):
     scores: NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Columns:
     """All of a user's memories by session and ordinal, so that neighbours stand together; each shape (N,).
 

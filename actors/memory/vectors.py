@@ -5,7 +5,9 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol, TypeVar, cast
 
 import numpy as np
@@ -17,6 +19,8 @@ Vectors = NDArray[np.float32]
 Ids = NDArray[np.int64]
 BLOCK = 10_000
 """Vectors read at a time where they are not held in memory."""
+SPLIT_BYTES = 48 * 1024**2
+"""Size from which a matrix is compared by two threads: reading it from memory is what takes the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,21 @@ class Matrix:
     def nbytes(self) -> int:
         """How much memory it takes."""
         return self.vectors.nbytes
+
+
+def products(vectors: Vectors, query: Vectors) -> Vectors:
+    """The product of each vector, shape (n, dimensions), and the query."""
+    if vectors.nbytes < SPLIT_BYTES:
+        return vectors @ query
+    half = len(vectors) // 2
+    rest = _beside().submit(np.dot, vectors[half:], query)
+    first = vectors[:half] @ query
+    return np.concatenate((first, rest.result()))
+
+
+@cache
+def _beside() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="vectors")
 
 
 class Sized(Protocol):

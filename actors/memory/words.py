@@ -39,6 +39,11 @@ _SUFFIXES = (
     ("ers", ""), ("ors", ""), ("er", ""), ("or", ""), ("ed", ""), ("ness", ""), ("ly", ""), ("ous", ""),
     ("al", ""), ("es", ""), ("s", ""), ("e", ""),
 )  # fmt: skip
+_BY_LETTER = {
+    letter: tuple(one for one in _SUFFIXES if one[0][-1] == letter)
+    for letter in {suffix[-1] for suffix, _ in _SUFFIXES}
+}
+"""Endings by their last letter, in order."""
 _INFLECTIONS = {"s": 3, "es": 2, "ed": 2, "ing": 2, "ings": 2, "e": 2, "ies": 2, "ied": 2}
 """Endings that a short word takes too, and how much must be left of it; other endings leave four letters."""
 _SHORTEST_WORD = 3
@@ -96,7 +101,7 @@ def stem(word: str) -> str:
     """The part of a normal word that its forms share (`founded`, `founder`, `founding` → `found`)."""
     if not word.isalpha() or len(word) < _SHORTEST_WORD:
         return word
-    for suffix, replacement in _SUFFIXES:
+    for suffix, replacement in _BY_LETTER.get(word[-1], ()):
         if word.endswith(suffix) and _can_stand(word[: -len(suffix)] + replacement, suffix):
             if suffix == "s" and word.endswith(("ss", "us", "is")):
                 break
