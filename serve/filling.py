@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from itertools import groupby
 
 from actors.embedder import Embedder
@@ -11,6 +12,10 @@ from actors.messages import PalError
 log = logging.getLogger(__name__)
 BATCH = 64
 """Memories embedded in one call."""
+GATHER_S = 0.25
+"""It begins once no memory has come for this long: embedding beside a writer costs the writer's next call."""
+GATHER_MOST_S = 2.0
+"""Memories that keep coming are embedded after this long."""
 PATIENCE_S = 5.0
 """How long to wait before trying again where the keeper or the embedder did not answer."""
 
@@ -22,6 +27,7 @@ class Filling:
         self._embedder = embedder
         self._keeper = keeper
         self._wanted = asyncio.Event()
+        self._awaited = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
@@ -35,7 +41,10 @@ class Filling:
 
     async def settled(self) -> None:
         """Wait until all that was there when `wake` was last called has its vector."""
-        await self._idle.wait()
+        if not self._idle.is_set():
+            self._awaited.set()
+            self._wanted.set()
+            await self._idle.wait()
 
     async def close(self) -> None:
         """Stop; what still waits is found at the next start."""
@@ -47,7 +56,7 @@ class Filling:
     async def _work(self) -> None:
         while True:
             await self._wanted.wait()
-            self._wanted.clear()
+            await self._gather()
             try:
                 await self._fill()
             except PalError as error:
@@ -57,6 +66,17 @@ class Filling:
                     self._wanted.set()
             if not self._wanted.is_set():
                 self._idle.set()
+
+    async def _gather(self) -> None:
+        """Let memories come together until they pause, unless someone waits for the vectors."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_MOST_S):
+                while not self._awaited.is_set():
+                    self._wanted.clear()
+                    async with asyncio.timeout(GATHER_S):
+                        await self._wanted.wait()
+        self._wanted.clear()
+        self._awaited.clear()
 
     async def _fill(self) -> None:
         """Batch after batch; ends too where a batch comes back as it was, so that it never spins."""

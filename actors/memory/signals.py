@@ -275,7 +275,7 @@ def _cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Flo
     cosines = np.asarray(source.cosines(vector), np.float32)
     known = np.isfinite(cosines) & (near.allowed > 0)
     if known.all() and size:
-        return cosines - cosines.mean()
+        return np.subtract(cosines, cosines.mean(), dtype=np.float32)
     if not known.any():
         return np.zeros(size, np.float32)
     return np.where(known, cosines - cosines[known].mean(), 0).astype(np.float32)

@@ -25,10 +25,12 @@ NICE = 10
 GATHER_S = 2.0
 """Changes are gathered until none has come for this long: one batch costs about as much as one vector, and
 Chroma holds up answers while it takes one."""
-GATHER_MOST_S = 10.0
-"""Changes that never pause are told after this long."""
+GATHER_MOST_S = 60.0
+"""Changes, or questions, that never pause hold the cache up no longer than this."""
 START_S = 15.0
 """Loading Chroma takes seconds of CPU: it waits this long after a start, or until there is news for it."""
+LULL_S = 2.0
+"""Nor does it begin before nobody has read or written anything for this long."""
 QUIET_S = 5.0
 """Without changes for this long, files that may hold vectors of deleted rows are written anew."""
 RETRY_S = 60.0
@@ -116,6 +118,9 @@ class VectorCache:
         needed = stored or await self._workers.read(outbox.has_residue)
         with suppress(TimeoutError):
             await self._news(START_S if needed else None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_MOST_S):
+                await self._lull()
 
     async def _open(self) -> None:
         identity = await self._workers.read(outbox.identity)
@@ -139,13 +144,25 @@ class VectorCache:
         self._changed.clear()
 
     async def _gather(self) -> None:
-        """Let changes come together until they pause, unless someone waits for the cache."""
+        """Let changes come together until all is quiet, unless someone waits for the cache."""
         with suppress(TimeoutError):
             async with asyncio.timeout(GATHER_MOST_S):
                 while not self._awaited.is_set():
                     self._changed.clear()
-                    await self._news(GATHER_S)
+                    with suppress(TimeoutError):
+                        await self._news(GATHER_S)
+                        continue
+                    if self._workers.idle_s >= LULL_S:
+                        break
+                    await self._lull()
         self._awaited.clear()
+
+    async def _lull(self) -> None:
+        """Wait until nobody has asked or written anything for a while, or someone waits for the cache."""
+        while (left := LULL_S - self._workers.idle_s) > 0 and not self._awaited.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._awaited.wait()
 
     async def _news(self, seconds: float | None) -> None:
         """Wait for a change, else TimeoutError. `wait_for` would lose a `close` right after a change."""

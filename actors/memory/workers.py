@@ -1,8 +1,10 @@
 """Runs SQL off the event loop: one thread that writes, a few that read. Knows no table."""
 
 import asyncio
+import math
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +26,12 @@ class Workers:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="documents-read")
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        self._used = -math.inf
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since anybody read or wrote."""
+        return time.monotonic() - self._used
 
     async def write(
         self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -37,7 +45,7 @@ class Workers:
             with transaction(self._connection()) as connection:
                 return work(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+        return await self._run(self._writer, run)
 
     async def read(
         self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -48,7 +56,7 @@ class Workers:
             with transaction(self._connection(), "DEFERRED") as connection:
                 return work(connection, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        return await self._run(self._readers, run)
 
     async def outside(
         self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -58,7 +66,14 @@ class Workers:
         def run() -> T:
             return work(self._connection(), *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+        return await self._run(self._writer, run)
+
+    async def _run(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+        self._used = time.monotonic()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(threads, call)
+        finally:
+            self._used = time.monotonic()
 
     def close(self) -> None:
         """Wait for what is running, then close every connection."""
