@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.compressor import Compressor
 from actors.generator import Generator
 from actors.keeper import Keeper
 from actors.memory.fulltext import TOKENIZER, expression
@@ -94,7 +95,7 @@ async def ours(
     """Each conversation as one user's memories, asked as a server asks; sessions are run ids, times real."""
     with tempfile.TemporaryDirectory() as directory:
         keeper = Keeper(Path(directory), settings.documents, memory=settings.memory)
-        services = Services(settings, Generator(settings), embedder.typed, keeper)
+        services = Services(settings, Generator(settings), embedder.typed, keeper, Compressor(settings))
         await keeper.start()
         try:
             return [await _recalled(services, conversation) for conversation in conversations]

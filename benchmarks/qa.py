@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.memory.documents import DocumentStore
@@ -85,7 +86,11 @@ async def measure(data: Path, count: int, seed: int, generate: int, vectors: Pat
 
 async def _questions(corpus: Corpus, settings: Settings, asked: list[Asked], generate: int) -> dict[str, Any]:
     services = Services(
-        settings=settings, generator=Generator(settings), embedder=corpus.embedder.typed, keeper=corpus.keeper
+        settings=settings,
+        generator=Generator(settings),
+        embedder=corpus.embedder.typed,
+        keeper=corpus.keeper,
+        compressor=Compressor(settings),
     )
     _say("asking with every article in")
     table = await _rankings(corpus, asked)

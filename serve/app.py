@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from ray.serve.config import BackpressureConfig, ControllerOptions, HTTPOptions
 from ray.serve.schema import LoggingConfig
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.identity import Identity
@@ -43,20 +44,24 @@ GRACE_S = 10
 
 @ray_serve.ingress()
 class Api:
-    """One replica: the HTTP application, with the engine and the embedder in its process."""
+    """One replica: the HTTP application, with the engine, embedder and compressor in its process."""
 
-    def __init__(self, settings: Settings, keeper: Keeper, generator: Generator | None) -> None:
+    def __init__(
+        self, settings: Settings, keeper: Keeper, generator: Generator | None, compressor: Compressor | None
+    ) -> None:
         self._services = Services(
             settings=settings,
             generator=generator or here(Generator, settings),
             embedder=here(Embedder, settings),
             keeper=keeper,
+            compressor=compressor or here(Compressor, settings),
         )
 
     async def __serve_build_asgi_app__(self) -> FastAPI:
         """The application, once its services are loaded, built where they live. Ray Serve calls this."""
         async with asyncio.TaskGroup() as loading:
-            for part in (self._services.generator, self._services.embedder, self._services.keeper):
+            services = self._services
+            for part in (services.generator, services.embedder, services.compressor, services.keeper):
                 loading.create_task(part.start())
         self._services.filling.wake()
         return build_app(self._services)
@@ -80,12 +85,13 @@ def deployed(settings: Settings) -> Iterator[None]:
         keepers = [_keeper(settings, number, directory) for number, directory in enumerate(directories)]
         apart = settings.serve.generator_placement == "actor"
         generator = on_ray(Generator, settings, placement=_engine_placement(settings)) if apart else None
+        compressor = _compressor(settings)
         try:
             with ThreadPoolExecutor(1, "serve-start") as beside:
                 proxy = beside.submit(_start, settings)
                 while not (proxy.done() or ray_serve.status().proxies):
                     time.sleep(0.05)
-                _run(settings, routed(keepers), generator)
+                _run(settings, routed(keepers), generator, compressor)
                 proxy.result()
             try:
                 yield
@@ -93,7 +99,7 @@ def deployed(settings: Settings) -> Iterator[None]:
                 _drain(settings)
         finally:
             ray_serve.shutdown()
-            for handle in (generator, *keepers):
+            for handle in (generator, compressor, *keepers):
                 if handle is not None:
                     asyncio.run(stop(handle))
 
@@ -109,6 +115,13 @@ def _keeper(settings: Settings, number: int, directory: Path) -> Keeper:
     )
 
 
+def _compressor(settings: Settings) -> Compressor | None:
+    """An actor of its own, where the settings want one; None: in each replica."""
+    if settings.compression.placement == "replica":
+        return None
+    return on_ray(Compressor, settings, placement=Placement(name="compressor", num_cpus=0))
+
+
 def _start(settings: Settings) -> None:
     """Ray Serve's controller and proxy; the replica need not wait for them to be ready."""
     ray_serve.start(
@@ -119,10 +132,12 @@ def _start(settings: Settings) -> None:
     )
 
 
-def _run(settings: Settings, keeper: Keeper, generator: Generator | None) -> None:
+def _run(
+    settings: Settings, keeper: Keeper, generator: Generator | None, compressor: Compressor | None
+) -> None:
     api = ray_serve.deployment(Api, **_options(settings, generator is None))
     try:
-        ray_serve.run(api.bind(settings, keeper, generator), name=NAME, logging_config=_logging())
+        ray_serve.run(api.bind(settings, keeper, generator, compressor), name=NAME, logging_config=_logging())
     except RuntimeError as error:
         raise NotReady(_why(error)) from error
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import uuid4
 
+from actors.compression.cost import LEAST_MEASURED
 from actors.messages import Citation, Prompt, Sampling, TextDelta
 from serve.dialogue import Dialogue
 from serve.metrics import Metrics
@@ -47,6 +48,7 @@ def deltas(
     sources = [
         _watched(
             services.generator.generate(f"{ours}-{number}", prompt, sampling, turn.adapter),
+            services,
             metrics,
             interval_s,
         )
@@ -62,10 +64,12 @@ def varied(sampling: Sampling, number: int) -> Sampling:
     return replace(sampling, seed=(sampling.seed + number + 2**63) % 2**64 - 2**63)
 
 
-async def _watched(source: Any, metrics: Metrics, interval_s: float) -> AsyncGenerator[TextDelta]:
+async def _watched(
+    source: Any, services: Services, metrics: Metrics, interval_s: float
+) -> AsyncGenerator[TextDelta]:
     """A generation, counted and timed; deltas closer than `interval_s` become one, but never the first."""
     started = last = time.perf_counter()
-    sent = 0.0
+    sent = waited = 0.0
     held: TextDelta | None = None
     delta: TextDelta | None = None
     outcome: Literal["done", "failed", "abandoned"] = "failed"
@@ -75,6 +79,7 @@ async def _watched(source: Any, metrics: Metrics, interval_s: float) -> AsyncGen
             now = time.perf_counter()
             (metrics.between if sent else metrics.first_token).observe(now - last)
             last = now
+            waited = waited or now - started
             joined = delta if held is None else _joined(held, delta)
             if delta.finish_reason is None and sent and now - sent < interval_s:
                 held = joined
@@ -91,6 +96,9 @@ async def _watched(source: Any, metrics: Metrics, interval_s: float) -> AsyncGen
         await source.aclose()
         if outcome == "done" and delta is not None:
             metrics.finished(delta, time.perf_counter() - started)
+            if delta.prompt_tokens - delta.cached_tokens >= LEAST_MEASURED:
+                prefilled = services.compressor.prefilled(delta.prompt_tokens, delta.cached_tokens, waited)
+                services.background.attempt(prefilled, "noting the time of a prefill")
         elif outcome == "abandoned":
             metrics.abandoned.inc()
 

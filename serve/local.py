@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.identity import Identity
@@ -56,11 +57,12 @@ async def _run(
                 for directory in directories
             ]
         ),
+        compressor=here(Compressor, settings),
     )
     drain = Drain(build_app(services), settings.serve.retry_after_s)
     with _signals(stop):
         async with _listening(drain, listener), AsyncExitStack() as closing:
-            for part in (services.keeper, services.embedder, services.generator):
+            for part in (services.keeper, services.embedder, services.compressor, services.generator):
                 closing.push_async_callback(part.close)
             closing.push_async_callback(services.filling.close)
             closing.push_async_callback(services.background.close)
@@ -79,7 +81,7 @@ async def _run(
 
 async def _load(services: Services) -> None:
     async with asyncio.TaskGroup() as loading:
-        for part in (services.generator, services.embedder, services.keeper):
+        for part in (services.generator, services.embedder, services.compressor, services.keeper):
             loading.create_task(part.start())
     services.filling.wake()
 

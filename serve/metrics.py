@@ -2,10 +2,11 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from actors.messages import TextDelta
+from actors.messages import Compressed, TextDelta
 
 _FIRST_TOKEN_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160)
 _TOKEN_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.4, 0.8, 1.6, 5)
+_COMPRESS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3, 1, 3, 10)
 _REQUEST_S = (0.005, 0.02, 0.1, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 
 
@@ -68,6 +69,19 @@ class Metrics:
         self.passages = Counter(
             "palimpsest_retrieved_passages", "Passages put into prompts.", registry=registry
         )
+        self._compress_tokens = Counter(
+            "palimpsest_compress_tokens",
+            "Tokens of texts given to the compressor, and of what came back.",
+            ("when",),
+            registry=registry,
+        )
+        self._compress_seconds = Histogram(
+            "palimpsest_compress_seconds",
+            "Time to compress a text.",
+            ("bypassed",),
+            buckets=_COMPRESS_S,
+            registry=registry,
+        )
 
     def reply(self, route: str, status: int, seconds: float) -> None:
         """One HTTP reply went out."""
@@ -81,6 +95,12 @@ class Metrics:
         self._cached.inc(last.cached_tokens)
         self._generated.inc(last.completion_tokens)
         self._latency.observe(seconds)
+
+    def compressed(self, found: Compressed) -> None:
+        """One text went through the compressor."""
+        self._compress_tokens.labels("before").inc(found.tokens_before)
+        self._compress_tokens.labels("after").inc(found.tokens_after)
+        self._compress_seconds.labels(str(found.bypassed).lower()).observe(found.seconds)
 
     def text(self) -> bytes:
         """All metrics in Prometheus's text format."""

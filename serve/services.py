@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.identity import Identity
@@ -24,6 +25,7 @@ class Services:
     generator: Generator
     embedder: Embedder
     keeper: Keeper
+    compressor: Compressor
 
     @property
     def identity(self) -> Identity:

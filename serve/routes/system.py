@@ -24,10 +24,13 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", responses={503: {"model": ErrorReply}})
 async def ready(services: ServicesDep) -> JSONResponse:
-    """200 once generator, embedder and keeper are healthy; until then 503 with the reason."""
-    names = ("generator", "embedder", "keeper")
+    """200 once generator, embedder, keeper and compressor are healthy; until then 503 with the reason."""
+    names = ("generator", "embedder", "keeper", "compressor")
     found = await asyncio.gather(
-        _ask(services.generator.health()), _ask(services.embedder.health()), _ask(services.keeper.health())
+        _ask(services.generator.health()),
+        _ask(services.embedder.health()),
+        _ask(services.keeper.health()),
+        _ask(services.compressor.health()),
     )
     parts = {name: {"ok": one.ok, "detail": one.detail} for name, one in zip(names, found, strict=True)}
     sick = [

@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.keeper import Keeper
@@ -87,8 +88,18 @@ async def application(settings: Settings) -> AsyncIterator[FastAPI]:
     """The application, its engine started."""
     generator = Generator(settings)
     await generator.start()
-    embedder, keeper = cast(Embedder, FakeEmbedder()), cast(Keeper, FakeKeeper())
-    yield build_app(Services(settings=settings, generator=generator, embedder=embedder, keeper=keeper))
+    compressor = Compressor(settings)
+    await compressor.start()
+    yield build_app(
+        Services(
+            settings=settings,
+            generator=generator,
+            embedder=cast(Embedder, FakeEmbedder()),
+            keeper=cast(Keeper, FakeKeeper()),
+            compressor=compressor,
+        )
+    )
+    await compressor.close()
     await generator.close()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.keeper import Keeper
@@ -66,6 +67,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         generator=Generator(settings),
         embedder=Embedder(settings),
         keeper=Keeper(settings.home / "store", settings.documents, memory=settings.memory),
+        compressor=Compressor(settings),
     )
     for part in (services.generator, services.embedder, services.keeper):
         await part.start()

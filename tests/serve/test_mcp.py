@@ -13,6 +13,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.keeper import Keeper
@@ -42,6 +43,7 @@ async def url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
         generator=Generator(settings),
         embedder=Embedder(settings),
         keeper=Keeper(home / "store", settings.documents, memory=settings.memory),
+        compressor=Compressor(settings),
     )
     parts = (services.generator, services.embedder, services.keeper)
     for part in parts:

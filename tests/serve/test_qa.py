@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.keeper import Keeper
@@ -55,7 +56,13 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
     keeper = Keeper(tmp_path / "documents", settings.documents)
     await keeper.start()
     embedder = cast(Embedder, WordHashEmbedder())
-    made = Services(settings=settings, generator=speaking(""), embedder=embedder, keeper=keeper)
+    made = Services(
+        settings=settings,
+        generator=speaking(""),
+        embedder=embedder,
+        keeper=keeper,
+        compressor=Compressor(settings),
+    )
     await add(made, "u", "club.txt", CLUB, "assistants")
     await add(made, "u", "hills.txt", HILLS, "assistants")
     yield made

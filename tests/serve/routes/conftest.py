@@ -9,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
+from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.keeper import Keeper
@@ -38,7 +39,13 @@ async def documents_services(tmp_path: Path) -> AsyncIterator[Services]:
     keeper = Keeper(tmp_path / "documents", limits)
     await keeper.start()
     embedder = cast(Embedder, WordHashEmbedder())
-    yield Services(settings=settings, generator=Generator(settings), embedder=embedder, keeper=keeper)
+    yield Services(
+        settings=settings,
+        generator=Generator(settings),
+        embedder=embedder,
+        keeper=keeper,
+        compressor=Compressor(settings),
+    )
     await keeper.close()
 
 
