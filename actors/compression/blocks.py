@@ -148,11 +148,16 @@ def _columns(lines: Sequence[Line]) -> Iterator[int]:
     """Lines whose cells, two or more spaces apart, begin or end where a neighbour's do."""
     before: frozenset[int] = frozenset()
     for number, line in enumerate(lines):
-        gaps = _GAP.finditer(line.text) if "  " in line.text else ()
-        edges = frozenset(edge for gap in gaps for edge in (gap.end(), -gap.start()))
+        edges = _edges(line.text) if "  " in line.text else frozenset()
         if edges & before:
             yield from (number - 1, number)
         before = edges
+
+
+def _edges(line: str) -> frozenset[int]:
+    """Where cells begin, and as negative numbers where they end; nothing for a line of one cell."""
+    edges = {edge for gap in _GAP.finditer(line) for edge in (gap.end(), -gap.start())}
+    return frozenset({*edges, -len(line)} if edges else ())
 
 
 def _near(counts: Sequence[int], number: int, fits: Callable[[int], bool]) -> bool:

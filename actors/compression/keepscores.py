@@ -19,7 +19,8 @@ _STEPS = 255
 def encode(scores: Floats) -> bytes:
     """A byte for each log-odds, higher for higher: even steps of 0.06 between -8 and 8."""
     clipped = np.clip(np.nan_to_num(scores, nan=-_LIMIT), -_LIMIT, _LIMIT)
-    return np.rint((clipped + _LIMIT) * (_STEPS / (2 * _LIMIT))).astype(np.uint8).tobytes()
+    stored: bytes = np.rint((clipped + _LIMIT) * (_STEPS / (2 * _LIMIT))).astype(np.uint8).tobytes()
+    return stored
 
 
 def decode(stored: bytes) -> Floats:

@@ -86,6 +86,7 @@ def _quotations(text: str, characters: int) -> Places:
 
 def _in_words(text: str) -> Iterator[Protected]:
     """What can be told from one word, and what begins with a word that can."""
+    dated = 0
     for match in _WORD.finditer(text):
         signs = _signs(match[0])
         if not signs:
@@ -97,10 +98,10 @@ def _in_words(text: str) -> Iterator[Protected]:
                 follow = patterns.NEGATED.match(text, end)
                 end = follow.end() if follow else end
             elif sign.kind == "date":
-                date = patterns.DATE.match(text, first)
+                date = patterns.DATE.match(text, first) if first >= dated else None
                 if date is None:
                     continue
-                end = date.end()
+                end = dated = date.end()
             yield Protected(first, end, sign.kind)
 
 

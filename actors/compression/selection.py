@@ -188,7 +188,7 @@ class _Search:
         costs, need = self.layout.costs, self.goal - best.tokens
         kept = [word for word in self.order[::-1].tolist() if best.mask[word]][:_WINDOW]
         left = [word for word in self.order.tolist() if not best.mask[word]][:_WINDOW]
-        changes = [(abs(need - costs[word]), (word,)) for word in left]
+        changes: list[tuple[float, tuple[int, ...]]] = [(abs(need - costs[word]), (word,)) for word in left]
         changes += [(abs(need + costs[word]), (word,)) for word in kept]
         changes += [(abs(need - costs[add] + costs[drop]), (add, drop)) for add in left for drop in kept]
         for _, flipped in sorted(changes, key=lambda change: (change[0], len(change[1])))[:_TRIES]:
