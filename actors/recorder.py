@@ -85,7 +85,7 @@ def _wandb(folder: Path, settings: TrackingSettings) -> Any:
     return wandb.init(
         project=settings.project,
         dir=str(folder),
-        mode=settings.wandb,
+        mode="online" if settings.wandb == "online" else "offline",
         id=folder.resolve().name,
         resume="allow",
         settings=wandb.Settings(silent=True),

@@ -34,7 +34,7 @@ _BUDGET = "budget"
 _NAME = "palimpsest-compression"
 
 
-class MaskedBernoulli(TorchDistribution):
+class MaskedBernoulli(TorchDistribution):  # type: ignore[misc]
     """Each word is kept or not, on its own; log-probability and entropy count the real words only.
 
     Made from [B, 2, N]: log-odds and mask. A sample is S choices [B, S, N].
@@ -242,10 +242,14 @@ def _configuration(settings: CompressionTraining, task: Task) -> PPOConfig:
             batch_mode="complete_episodes",
             sample_timeout_s=600,
         )
-        .learners(num_learners=0, num_gpus_per_learner=1 if settings.device == "cuda" else 0)
+        .learners(
+            num_learners=0,
+            num_gpus_per_learner=int(_on_cuda(settings.device)),
+            learner_class=KeepLearner,
+            learner_config_dict={"device": settings.device},
+        )
         .callbacks(on_episode_end=_log_outcome)
         .training(
-            learner_class=KeepLearner,
             train_batch_size_per_learner=settings.chunks,
             minibatch_size=min(settings.minibatch, settings.chunks) * steps,
             num_epochs=settings.epochs,
@@ -257,7 +261,6 @@ def _configuration(settings: CompressionTraining, task: Task) -> PPOConfig:
             grad_clip=1.0,
             gamma=1.0,
             lambda_=1.0,
-            learner_config_dict={"device": settings.device},
         )
         .rl_module(
             rl_module_spec=RLModuleSpec(
@@ -273,6 +276,10 @@ def _configuration(settings: CompressionTraining, task: Task) -> PPOConfig:
         .reporting(min_time_s_per_iteration=0, min_train_timesteps_per_iteration=0)
         .debugging(seed=settings.seed, log_level="ERROR"),
     )
+
+
+def _on_cuda(device: str) -> bool:
+    return device == "cuda" or (device == "auto" and torch.cuda.is_available())
 
 
 def _log_outcome(*, episode: Any, metrics_logger: Any, **_: object) -> None:

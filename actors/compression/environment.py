@@ -54,7 +54,7 @@ class Task:
         )
 
 
-class ChunkEnvironment(gymnasium.Env[Observation, NDArray[np.int8]]):
+class ChunkEnvironment(gymnasium.Env):  # type: ignore[misc]
     """One step an episode: all words of a chunk are chosen at once, S times over.
 
     Observation: `rows` [N, W], `mask` [N], `costs` [N], `budget` [1]. Action: MultiBinary [S, N]. The reward

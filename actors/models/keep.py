@@ -28,7 +28,8 @@ class KeepConvolution(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, mask)
         hidden = torch.relu(hidden)
-        return self.keep(hidden)[..., 0], hidden
+        logits: Tensor = self.keep(hidden)
+        return logits[..., 0], hidden
 
 
 class _ConvolutionBlock(nn.Module):
@@ -42,7 +43,8 @@ class _ConvolutionBlock(nn.Module):
         mixed = torch.relu(_depthwise(self.near, hidden))
         hidden = (hidden + self.mix(mixed)) * mask
         mean = hidden.sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True).clamp(min=1)
-        return (hidden + self.all(mean)) * mask
+        together: Tensor = (hidden + self.all(mean)) * mask
+        return together
 
 
 class KeepAttention(nn.Module):
@@ -60,7 +62,8 @@ class KeepAttention(nn.Module):
         hidden = torch.relu(self.encode(rows_B_T_W)) * mask
         for block in self.blocks:
             hidden = block(hidden, mask)
-        return self.keep(hidden)[..., 0], hidden
+        logits: Tensor = self.keep(hidden)
+        return logits[..., 0], hidden
 
 
 class _AttentionBlock(nn.Module):
@@ -81,7 +84,8 @@ class _AttentionBlock(nn.Module):
         near = _depthwise(self.near, normal)
         gate = torch.sigmoid(self.gate(near))
         hidden = (hidden + gate * near + (1 - gate) * self._attend(normal, mask)) * mask
-        return (hidden + self.down(torch.relu(self.up(self.second(hidden))))) * mask
+        together: Tensor = (hidden + self.down(torch.relu(self.up(self.second(hidden))))) * mask
+        return together
 
     def _attend(self, normal: Tensor, mask: Tensor) -> Tensor:
         chunks, words, hidden = normal.shape
@@ -91,7 +95,8 @@ class _AttentionBlock(nn.Module):
         logits = query @ key.transpose(-1, -2) / (hidden // heads) ** 0.5
         logits = logits + importance.permute(0, 2, 1)[:, :, None, :]
         heard = logits.softmax(dim=-1) @ value
-        return self.tell(heard.transpose(1, 2).reshape(chunks, words, hidden))
+        told: Tensor = self.tell(heard.transpose(1, 2).reshape(chunks, words, hidden))
+        return told
 
 
 def build(kind: Kind, width: int) -> KeepConvolution | KeepAttention:

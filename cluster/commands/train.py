@@ -1,7 +1,7 @@
 """`pal train`: trains what the system uses. Knows no algorithm."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,6 +64,54 @@ def compression(
     show_table(("held out", "questions", *(key.replace("_", " ") for key in budgets)), rows)
     typer.echo(f"policy: {done.weights}")
     note(f"to use it: pal --set compression.policy={done.weights} up")
+
+
+@app.command()
+def reconstructor(
+    ctx: typer.Context,
+    data: Annotated[
+        list[Path], typer.Option("--data", metavar="DIR", help="What `pal data prepare` wrote; repeatable.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where to write; default: in the state directory."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last checkpoint.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Gradient steps; fewer is quicker and worse.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Train the adapter that writes a whole text from the words kept of it (LoRA)."""
+    from actors.compressor import load_shortener
+    from actors.models.store import ModelStore
+    from configs.reconstruction import ReconstructorTraining
+    from tune.reconstruct import train as trained
+
+    settings = settings_of(ctx).settings
+    given = {"data": tuple(data), "seed": seed} | ({"steps": steps} if steps else {})
+    training = ReconstructorTraining.model_validate(given)
+    folder = (out or settings.home / "training" / "reconstructor").absolute()
+    model = ModelStore(settings).resolve(settings.engine.model)
+    done = trained(training, model, load_shortener(settings), folder, resume=resume, watch=_step(json))
+    if json:
+        emit(done)
+        return
+    rows = [(name, *one.values()) for name, one in done.scores.items()]
+    show_table(("held out", "bits a word", "tokens right", "words"), rows)
+    typer.echo(f"adapter: {done.adapter}")
+    note(f"to use it: pal compress FILE --restore --reconstructor {done.adapter}")
+
+
+def _step(quiet: bool) -> Callable[[int, float], None]:
+    """Shows the loss now and then."""
+
+    def show(step: int, loss: float) -> None:
+        if not quiet and (step + 1) % 10 == 0:
+            note(f"{step + 1} {loss:.3f} nats a token")
+
+    return show
 
 
 def _training(settings: "Settings", config: Path | None, given: Mapping[str, Any]) -> "CompressionTraining":
