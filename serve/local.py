@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -21,9 +22,12 @@ from actors.messages import Busy
 from actors.spawn import here
 from configs.schema import Settings
 from serve.errors import error_response
+from serve.scoring import score_missing
 from serve.services import Services
 from serve.web import build_app
 
+SWITCH_S = 0.0005
+"""How long a thread that computes in Python may keep waiting one whose vector or row is there."""
 CLOSE_S = 3
 """How long connections may take to close once the last answer is out."""
 WATCHED = frozenset({"/health", "/metrics"})
@@ -35,6 +39,7 @@ def run(settings: Settings, listener: socket.socket, on_ready: Callable[[], None
 
     Raises what the loading raised, with nothing left running.
     """
+    sys.setswitchinterval(SWITCH_S)
     with (
         opened(settings.home, settings.memory.partitions) as directories,
         asyncio.Runner(loop_factory=_config().get_loop_factory()) as runner,
@@ -84,6 +89,7 @@ async def _load(services: Services) -> None:
         for part in (services.generator, services.embedder, services.compressor, services.keeper):
             loading.create_task(part.start())
     services.filling.wake()
+    services.background.start(score_missing(services))
 
 
 class Drain:

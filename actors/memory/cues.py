@@ -48,11 +48,11 @@ _TIME, _NUMBER, _PAST_TENSE, _OF_ME = 1, 2, 4, 8
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a question asks of the wording: its kind and its words' stems."""
+    """What a question asks of the wording: its kind, and its words' stems two by two."""
 
     when: bool
     number: bool
-    stems: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
     prefixes: frozenset[str]
 
 
@@ -60,20 +60,28 @@ def wanted(question: str, terms: Sequence[str]) -> Wanted:
     """Read from a question and its content words."""
     stems = tuple(stem(term) for term in terms)
     prefixes = frozenset(one[:PREFIX] for one in stems if len(one) >= PREFIX)
-    return Wanted(bool(_ASKS_WHEN.search(question)), bool(_ASKS_NUMBER.search(question)), stems, prefixes)
+    return Wanted(
+        when=_ASKS_WHEN.search(question) is not None,
+        number=_ASKS_NUMBER.search(question) is not None,
+        pairs=tuple(pairwise(stems)),
+        prefixes=prefixes,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
     """A text as it is compared with a question: its content words (stem → word), and kinds of words."""
 
-    text: str
     words: dict[str, str]
+    prefixes: frozenset[str]
+    asks: bool
+    question: bool
     time: bool
     number: bool
     past: bool
-    of_me: int
-    """Words of the first person."""
+    thanks: bool
+    of_me: float
+    """Words of the first person, up to a few: 0 to 1."""
 
 
 @lru_cache(maxsize=READ_TEXTS)
@@ -87,7 +95,17 @@ def wording(text: str) -> Wording:
         of_me += kind >= _OF_ME
         if not word.stop:
             held[word.stem] = word.normal
-    return Wording(text, held, bool(kinds & _TIME), bool(kinds & _NUMBER), bool(kinds & _PAST_TENSE), of_me)
+    return Wording(
+        words=held,
+        prefixes=frozenset(one[:PREFIX] for one in held),
+        asks=asks(text),
+        question="?" in text,
+        time=bool(kinds & _TIME),
+        number=bool(kinds & _NUMBER),
+        past=bool(kinds & _PAST_TENSE),
+        thanks=_THANKS.match(text) is not None,
+        of_me=min(_FEW, of_me) / _FEW,
+    )
 
 
 def let_go() -> None:
@@ -106,19 +124,18 @@ def cues(said: Wording, want: Wanted) -> tuple[float, ...]:
     kin: share of the question's words that the text has by their first letters; pair: share of its pairs of
     neighbouring words of which the text has both.
     """
-    pairs = list(pairwise(want.stems))
-    kin = want.prefixes & {one[:PREFIX] for one in said.words} if want.prefixes else ()
+    words = said.words
     return (
-        float(asks(said.text)),
-        float("?" in said.text),
-        float(said.time),
-        float(said.time and want.when),
-        float(said.number and want.number),
-        min(_FEW, said.of_me) / _FEW,
-        float(said.past),
-        float(bool(_THANKS.match(said.text))),
-        len(kin) / max(1, len(want.prefixes)),
-        sum(a in said.words and b in said.words for a, b in pairs) / max(1, len(pairs)),
+        said.asks,
+        said.question,
+        said.time,
+        said.time and want.when,
+        said.number and want.number,
+        said.of_me,
+        said.past,
+        said.thanks,
+        len(want.prefixes & said.prefixes) / max(1, len(want.prefixes)),
+        sum([a in words and b in words for a, b in want.pairs]) / max(1, len(want.pairs)),
     )
 
 
