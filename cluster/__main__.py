@@ -10,6 +10,7 @@ from cluster.commands import (
     ask,
     bench,
     chat,
+    compress,
     config,
     data,
     demo,
@@ -46,6 +47,7 @@ app.command("down", rich_help_panel=SERVE)(serving.down)
 app.command("status", rich_help_panel=SERVE)(serving.status)
 app.command("chat", rich_help_panel=TALK)(chat.chat)
 app.command("ask", rich_help_panel=TALK)(ask.ask)
+app.command("compress", rich_help_panel=TALK)(compress.compress)
 app.command("demo", rich_help_panel=TALK)(demo.demo)
 app.add_typer(docs.app, name="docs", cls=Commands, rich_help_panel=DOCUMENTS)
 app.add_typer(memory.app, name="memory", cls=Commands, rich_help_panel=MEMORY)

@@ -15,6 +15,9 @@ LEAST_MEASURED = 64
 _WEIGHT = 0.2
 """Of the newest measurement in the running mean."""
 
+_HIGHEST_STEP = 4
+"""Times the mean that a measurement counts for at most: a machine may be busy for a moment."""
+
 Budget = float | Literal["auto"]
 
 
@@ -56,7 +59,13 @@ class CostModel:
     def compressed(self, tokens: int, seconds: float) -> None:
         """A text of so many tokens was compressed."""
         if tokens >= LEAST_MEASURED:
-            self._compress_s = _mean(self._compress_s, seconds / tokens)
+            most = _HIGHEST_STEP * self.compress_s if self._compress_s else float("inf")
+            self._compress_s = _mean(self._compress_s, min(most, seconds / tokens))
+
+    def passed_by(self) -> None:
+        """A text was left whole: what was measured counts less, so that one bad moment is not for ever."""
+        if self._compress_s is not None:
+            self._compress_s = _mean(self._compress_s, ASSUMED_COMPRESS_S)
 
     def budget_of(self, asked: Budget) -> float:
         """The share that a budget asks for: "auto" is the default budget's tier."""

@@ -11,7 +11,7 @@ from actors.compression.words import Word
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_SEPARATORS = ("", " ", "\n", "\n\n")
+_SEPARATORS = ("", " ", "\n", "\n\n", "")
 _NOTHING, _SPACE, _BREAK, _BLANK, _AS_IT_IS = range(5)
 
 
@@ -114,12 +114,8 @@ def join(layout: Layout, mask: Mask) -> tuple[str, tuple[tuple[int, int], ...]]:
     if not len(kept):
         return "", ()
     before, after = kept[:-1], kept[1:]
-    separators = np.full(len(after), _SPACE)
-    separators[layout.runs[after] == layout.runs[before]] = _NOTHING
-    separators[layout.lines[after] > layout.lines[before]] = _BREAK
-    separators[layout.paragraphs[after] > layout.paragraphs[before]] = _BLANK
     neighbours = after == before + 1
-    separators[neighbours & layout.held[after]] = _AS_IT_IS
+    separators = _separators(layout, before, after)
     widths = layout.begins[after] - layout.ends[before]
     same = neighbours & (separators == _AS_IT_IS)
     maybe = np.flatnonzero(neighbours & ~same & (widths == np.array([0, 1, 1, 2, -1])[separators]))
@@ -138,3 +134,30 @@ def join(layout: Layout, mask: Mask) -> tuple[str, tuple[tuple[int, int], ...]]:
         parts.append(_SEPARATORS[kind])
         parts.append(layout.text[begin:end])
     return "".join(parts), places
+
+
+def _separators(layout: Layout, before: Numbers, after: Numbers) -> Numbers:
+    """What stands between kept words, as indices of _SEPARATORS or _AS_IT_IS."""
+    kinds = np.full(len(after), _SPACE)
+    kinds[layout.runs[after] == layout.runs[before]] = _NOTHING
+    kinds[layout.lines[after] > layout.lines[before]] = _BREAK
+    kinds[layout.paragraphs[after] > layout.paragraphs[before]] = _BLANK
+    kinds[(after == before + 1) & layout.held[after]] = _AS_IT_IS
+    return kinds
+
+
+def join_after(layout: Layout, place: int) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """The text of all words, with all before `place`, or up to the end of the word there, as it was."""
+    count = len(layout.ends)
+    next_word = int(np.searchsorted(layout.ends, place, side="right"))
+    if next_word < count and layout.begins[next_word] < place:
+        place = int(layout.ends[next_word])
+        next_word += 1
+    if 0 < next_word < count and layout.held[next_word]:
+        place = int(layout.begins[next_word])
+    rest, places = join(layout, np.arange(count) >= next_word)
+    separator = ""
+    if 0 < next_word < count and place == layout.ends[next_word - 1]:
+        pair = np.array([next_word - 1, next_word])
+        separator = _SEPARATORS[_separators(layout, pair[:1], pair[1:])[0]]
+    return layout.text[:place] + separator + rest, ((0, place), *places) if place else places

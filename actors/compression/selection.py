@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.compression.counting import TokenCounter
-from actors.compression.layout import Layout, Mask, Numbers, estimate, join, lay_out
+from actors.compression.layout import Layout, Mask, Numbers, estimate, join, join_after, lay_out
 from actors.compression.words import Word
 
 Floats = NDArray[np.float32]
 
 TOLERANCE = 0.02
 """Share of the text's tokens that the result may be off the budget."""
+_STRICTLY = 0.0198
+"""What is tried for, so that no rounding spoils it."""
 _NEAR = 0.01
 """Share that is near enough to stop at once."""
 _ROUNDS = 6
@@ -77,7 +79,7 @@ class _Search:
     def __init__(self, layout: Layout, scores: Floats, goal: float, counter: TokenCounter) -> None:
         self.layout = layout
         self.goal = goal
-        self.tolerance = TOLERANCE * layout.tokens
+        self.tolerance = _STRICTLY * layout.tokens
         self.order: Numbers = np.argsort(-scores, kind="stable")
         self.order = self.order[~layout.locked[self.order]]
         self.counter = counter
@@ -101,7 +103,9 @@ class _Search:
 
     def _tested(self, layout: Layout, mask: Mask) -> _Try:
         """The text of `mask`, counted; remembered if it is the best so far."""
-        text, kept = join(layout, mask)
+        return self._counted(mask, *join(layout, mask))
+
+    def _counted(self, mask: Mask, text: str, kept: tuple[tuple[int, int], ...]) -> _Try:
         found = _Try(mask, text, kept, self.counter.count(text))
         if text and (self.best is None or abs(found.tokens - self.goal) < abs(self.best.tokens - self.goal)):
             self.best = found
@@ -155,15 +159,11 @@ class _Search:
         return mask
 
     def _loosened(self, best: _Try) -> _Try:
-        """All words are kept and that is too little: keep white space as it was, from the start on."""
-        layout = self.layout
-        wide = np.flatnonzero((layout.gaps > 0) & ~layout.held)
-        low, high = 0, len(wide)
+        """All words are kept and that is too little: leave white space as it was, from the start on."""
+        low, high = 0, len(self.layout.text)
         while low < high:
             middle = (low + high + 1) // 2
-            held = layout.held.copy()
-            held[wide[:middle]] = True
-            found = self._tested(replace(layout, held=held), best.mask)
+            found = self._counted(best.mask, *join_after(self.layout, middle))
             if found.tokens <= self.goal:
                 low = middle
             else:
