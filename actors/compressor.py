@@ -139,6 +139,7 @@ class Compressor:
         tokens = len(token_starts)
         plan = self._cost.plan(budget, tokens, cached_tokens, force)
         if plan.bypass:
+            self._cost.passed_by()
             return _whole(text, tokens, plan, time.perf_counter() - before)
         found = shortener.shorten(text, plan.budget, question, stored, token_starts)
         seconds = time.perf_counter() - before
@@ -146,7 +147,8 @@ class Compressor:
         return _made(found, plan, seconds)
 
     def _warm(self, shortener: Shortener) -> None:
-        """Compress a text twice: the first time compiles patterns, the second is measured."""
+        """Compress a text three times: the first compiles patterns, the others are measured."""
+        shortener.shorten(WARMING, 0.5)
         for _ in range(2):
             self._compress(shortener, WARMING, 0.5, None, True, 0, None)
 
