@@ -40,14 +40,7 @@ class Space:
 
 
 PASSAGES = Space(
-    name="passages",
-    rows="chunks",
-    key="id",
-    vectors="vectors",
-    vector_key="chunk",
-    generation="generation",
-    collection="user-",
-    view="passages_",
+    *("passages", "chunks", "id", "vectors", "chunk", "generation", "user-", "passages_"),
     select=f"""
         SELECT c.id AS id, c.text AS text,
             f.filename || char(10) || c.heading || char(10) || (
@@ -60,14 +53,8 @@ PASSAGES = Space(
     texts=(Table("text_", "text"), Table("window_", "window")),
 )
 MEMORIES = Space(
-    name="memories",
-    rows="memories",
-    key="number",
-    vectors="memory_vectors",
-    vector_key="memory",
-    generation="memory_generation",
-    collection="memories-",
-    view="remembered_",
+    *("memories", "memories", "number", "memory_vectors", "memory", "memory_generation"),
+    *("memories-", "remembered_"),
     select="SELECT number AS id, text FROM memories WHERE user = {user}",
     texts=(Table("memory_text_", "text"),),
     vocabulary="memory_words_",

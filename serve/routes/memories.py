@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.routing import APIRoute
 from starlette.responses import StreamingResponse
 
@@ -38,6 +38,14 @@ NOT_REMEMBERED = frozenset({"system", "developer"})
 """Roles whose messages are instructions, not something that was said."""
 Key = Annotated[str | None, Header(alias="idempotency-key", min_length=1, max_length=256)]
 MemoryId = Annotated[str, Path(min_length=1, max_length=128)]
+
+
+async def _owner(asked: Annotated[Asking, Query()], services: ServicesDep, user: UserDep) -> str:
+    """Whose memories a request without filters means. Raises Forbidden."""
+    return named_user(user, asked.user_id, services.settings)
+
+
+OwnerDep = Annotated[str, Depends(_owner)]
 _LINES_BODY = {
     "requestBody": {"required": True, "content": {LINES: {"schema": {"type": "string", "minLength": 1}}}}
 }
@@ -167,9 +175,8 @@ async def facts(
 
 
 @router.get("/stats")
-async def stats(asked: Annotated[Asking, Query()], services: ServicesDep, user: UserDep) -> replies.Stats:
+async def stats(owner: OwnerDep, services: ServicesDep) -> replies.Stats:
     """How much is remembered of a user."""
-    owner = named_user(user, asked.user_id, services.settings)
     return replies.stats(owner, await services.keeper.memory_stats(owner))
 
 
@@ -183,11 +190,8 @@ async def tombstones(
 
 
 @router.get("/export", response_class=StreamingResponse, responses=_LINES_REPLY)
-async def export(
-    asked: Annotated[Asking, Query()], services: ServicesDep, user: UserDep
-) -> StreamingResponse:
+async def export(owner: OwnerDep, services: ServicesDep) -> StreamingResponse:
     """All that is known of a user's memories, a JSON record a line."""
-    owner = named_user(user, asked.user_id, services.settings)
     pages = remembering.export(services, owner)
     first: list[Json] = await anext(pages, [])
     return StreamingResponse(_lines(first, pages), media_type=LINES)
@@ -195,24 +199,16 @@ async def export(
 
 @router.post("/import", openapi_extra=_LINES_BODY)
 async def import_(
-    request: Request,
-    asked: Annotated[Asking, Query()],
-    services: ServicesDep,
-    user: UserDep,
-    key: Key = None,
+    request: Request, owner: OwnerDep, services: ServicesDep, key: Key = None
 ) -> replies.WrittenMemories:
     """Store what an export gave, a JSON record a line, under the same ids; what is there is left as it is."""
-    owner = named_user(user, asked.user_id, services.settings)
     records = await _records(await request.body(), services)
     return replies.written(await remembering.take_in(services, owner, records, event_id=key))
 
 
 @router.get("/{memory_id}")
-async def get_memory(
-    memory_id: MemoryId, asked: Annotated[Asking, Query()], services: ServicesDep, user: UserDep
-) -> replies.StoredMemory:
+async def get_memory(memory_id: MemoryId, owner: OwnerDep, services: ServicesDep) -> replies.StoredMemory:
     """One memory."""
-    owner = named_user(user, asked.user_id, services.settings)
     return replies.stored(owner, await services.keeper.get_memory(owner, memory_id))
 
 
@@ -220,13 +216,11 @@ async def get_memory(
 async def update_memory(
     memory_id: MemoryId,
     body: UpdateMemory,
-    asked: Annotated[Asking, Query()],
+    owner: OwnerDep,
     services: ServicesDep,
-    user: UserDep,
     key: Key = None,
 ) -> replies.StoredMemory:
     """Change a memory; its old text stays in its history."""
-    owner = named_user(user, asked.user_id, services.settings)
     memory = await remembering.update(
         services,
         owner,
@@ -243,14 +237,9 @@ async def update_memory(
 
 @router.delete("/{memory_id}")
 async def delete_memory(
-    memory_id: MemoryId,
-    asked: Annotated[Asking, Query()],
-    services: ServicesDep,
-    user: UserDep,
-    key: Key = None,
+    memory_id: MemoryId, owner: OwnerDep, services: ServicesDep, key: Key = None
 ) -> replies.Deletion:
     """Delete a memory for good."""
-    owner = named_user(user, asked.user_id, services.settings)
     gone = await remembering.forget(services, owner, Forgetting(ids=(memory_id,)), event_id=key)
     if not gone.memory_ids:
         raise NotFound(f"there is no memory {memory_id!r}", "memory_id")
@@ -258,11 +247,8 @@ async def delete_memory(
 
 
 @router.get("/{memory_id}/history")
-async def history(
-    memory_id: MemoryId, asked: Annotated[Asking, Query()], services: ServicesDep, user: UserDep
-) -> list[replies.HistoryEntry]:
+async def history(memory_id: MemoryId, owner: OwnerDep, services: ServicesDep) -> list[replies.HistoryEntry]:
     """What became of a memory, oldest first."""
-    owner = named_user(user, asked.user_id, services.settings)
     return replies.history(owner, await services.keeper.memory_history(owner, memory_id))
 
 

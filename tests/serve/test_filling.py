@@ -100,3 +100,14 @@ async def test_a_batch_that_comes_back_ends_the_round() -> None:
 async def test_it_closes_before_it_ever_ran() -> None:
     found = filling_of(Waiting(1))
     await found.close()
+
+
+async def test_it_begins_by_itself_once_no_memory_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filling, "GATHER_S", 0.01)
+    keeper = Waiting(3)
+    found = filling_of(keeper)
+    found.wake()
+    found.wake()
+    await found._idle.wait()
+    assert len(keeper.vectors) == 3
+    await found.close()

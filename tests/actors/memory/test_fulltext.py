@@ -71,3 +71,10 @@ async def test_a_thousand_edits_do_not_wear_the_index_out(keeper: Keeper, add: A
         await add("a.txt", f"tower {number}")
     assert await keeper._workers.read(fulltext.frequency, 1, "tower", None) == 1
     assert await keeper._workers.outside(fulltext.check, 1)
+
+
+def test_terms_are_spelt_together_as_each_alone() -> None:
+    terms = ["Café-Häuser", "running", "", "\0", "running", "new york"]
+    found = fulltext.spelt(terms)
+    assert found == {term: fulltext.spelt([term])[term] for term in terms}
+    assert (found["running"], found["new york"], found[""]) == (("run",), ("new", "york"), ())

@@ -133,3 +133,30 @@ async def test_columns_newer_than_the_transaction_do_no_harm(keeper: Keeper, vec
     assert allowed == [True] * 4 + [False]
     assert hits == [0, 1, 4]
     assert texts == [""]
+
+
+async def test_hits_that_are_kept_are_those_of_the_generation_read(keeper: Keeper) -> None:
+    matrices = Matrices(1 << 20)
+
+    def rows(connection: Any) -> list[int]:
+        held = memory_columns.held(connection, matrices, 1, 100)
+        found: list[int] = (
+            MemorySource(connection, 1, held, Limits(now=0)).hits(["tower"])["tower"].rows.tolist()
+        )
+        return found
+
+    def older(connection: Any) -> list[int]:
+        held = memory_columns.held(connection, matrices, 1, 100)
+        connection.execute("BEGIN")
+        connection.execute("UPDATE users SET memory_generation = memory_generation - 1 WHERE id = 1")
+        held.hits.clear()
+        rows = MemorySource(connection, 1, held, Limits(now=0)).hits(["tower"])["tower"].rows.tolist()
+        assert not held.hits
+        connection.execute("ROLLBACK")
+        return list(rows)
+
+    await keeper.remember("u", "a", [NewMemory(text="tower")])
+    assert await keeper._open.outside(rows) == await keeper._open.outside(rows) == [0]
+    await keeper.remember("u", "b", [NewMemory(text="another tower")])
+    assert await keeper._open.outside(rows) == [0, 1]
+    assert await keeper._open.outside(older) == [0, 1]

@@ -7,6 +7,7 @@ import pytest
 from actors.memory.held import Held, Turn
 from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.recollection import FIRST, SECOND, recollect
+from actors.memory.signals import KERNEL, Neighbourhood
 from actors.memory.source import Vectors
 from actors.models.encoder import HashEncoder
 
@@ -127,3 +128,17 @@ def test_hop_two_came_by_the_second_round() -> None:
 
 def _parts(source: Held, query: str, row: int) -> dict[str, float]:
     return next(dict(one.parts) for one in recollect(source, query, None, 10) if one.row == row)
+
+
+def test_values_beside_and_spread_at_rows_are_those_of_all_rows() -> None:
+    source = held()
+    near = Neighbourhood(source.columns, source.allowed)
+    values = np.arange(1, len(source.turns) + 1, dtype=np.float32)
+    rows = np.arange(len(values))
+    spread = near.spread(values, KERNEL)
+    assert near.spread_at(values, rows, KERNEL).tolist() == spread.tolist()
+    touched, found = near.around(rows, values, KERNEL)
+    assert (touched.tolist(), found.tolist()) == (rows.tolist(), spread.tolist())
+    assert near.beside(np.ones_like(values), rows, -1).tolist() == near.linked[1].tolist()
+    after = near.beside(np.ones_like(values), rows, 1)
+    assert after.tolist() == [*near.linked[1][1:].tolist(), 0]

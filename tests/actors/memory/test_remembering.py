@@ -222,3 +222,17 @@ async def test_weights_of_ones_own_are_used(tmp_path: Any) -> None:
     await keeper.close()
     with pytest.raises(InvalidRequest, match="no file"):
         Keeper(tmp_path, DocumentSettings(), memory=MemorySettings(ranker=tmp_path / "missing"))
+
+
+async def test_what_was_looked_up_changes_no_answer(at_now: Keeper, tell: Teller, vectors_of: Any) -> None:
+    await at_now.look_up("stranger", "harbour")
+    vectors = vectors_of(3)
+    for number, text in enumerate(("The harbour is closed", "A windmill", "The harbour opens at nine")):
+        await tell(text, vector=vectors[number])
+    before = await at_now.search_memories("u", "harbour", vectors[1])
+    await at_now.look_up("u", "harbour")
+    assert await at_now.search_memories("u", "harbour", vectors[1]) == before
+    await at_now.look_up("u", "harbour", session="none")
+    await tell("A new harbour")
+    await at_now.look_up("u", "harbour")
+    assert "A new harbour" in texts(await at_now.search_memories("u", "harbour", vectors[1]))

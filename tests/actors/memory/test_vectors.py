@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +51,10 @@ async def test_streamed_and_held_agree(keeper: Keeper, add, vectors_of, monkeypa
     assert [chunk for chunk, _ in streamed] == [chunk for chunk, _ in held]
     assert np.allclose([cosine for _, cosine in streamed], [cosine for _, cosine in held], atol=1e-6)
     assert vectors.nearest(matrix, query, [999], 5) == []
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7])
+def test_products_are_the_same_in_two_threads(rows: int, monkeypatch) -> None:
+    monkeypatch.setattr(vectors, "SPLIT_BYTES", 1)
+    some = np.random.default_rng(0).standard_normal((rows, 5), dtype=np.float32)
+    assert vectors.products(some, np.ones(5, np.float32)) == pytest.approx(some.sum(axis=1), abs=1e-5)
