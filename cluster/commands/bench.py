@@ -28,6 +28,7 @@ MEASUREMENTS = {
     "activations": "Ways for hidden states to travel between actors over Ray.",
     "sinks": "Perplexity and memory of an endless text in a window, with and without sinks.",
     "kill-shard": "Kill -9 of a shard in mid-stream; every stream must end with the right tokens.",
+    "compression": "What is left of answers, tokens and likelihood in shorter texts, beside other ways.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
