@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from actors.compression.cost import Budget, CostModel, Plan
 from actors.compression.counting import ModelCounter, ScriptedCounter, TokenCounter
+from actors.compression.known import Known
 from actors.compression.policy import Policy
 from actors.compression.shortening import Shortened, Shortener
-from actors.messages import Compressed, Health, InvalidRequest, NotReady, TooLarge
+from actors.messages import Compressed, Health, InvalidRequest, KeepScores, NotReady, TooLarge
 from actors.models.store import ModelStore
 from actors.models.tokenizer import check_text
 from configs.schema import Settings
@@ -47,6 +48,7 @@ class Compressor:
         self._settings = settings
         self._shortener: Shortener | None = None
         self._cost = CostModel(settings.compression)
+        self._known = Known()
         self._threads = ThreadPoolExecutor(THREADS, "compressor")
 
     async def start(self) -> None:
@@ -75,21 +77,26 @@ class Compressor:
         return await self._run(job, len(text))
 
     async def shorten(
-        self, texts: Sequence[str], stored: Sequence[bytes], budget: Budget = "auto", force: bool = False
+        self,
+        texts: Sequence[str],
+        stored: Sequence[KeepScores | None],
+        budget: Budget = "auto",
+        question: str | None = None,
+        force: bool = False,
     ) -> list[Compressed]:
         """Each text by the keep-scores that were stored beside it: the policy does not run.
 
-        Raises InvalidRequest if scores are not of their text, and as `compress` does.
+        Where there are none, or another policy's, they are computed, to the same result. What was shortened
+        to a share before is remembered, so that a text keeps its words. With a `question` all is computed
+        anew. Raises InvalidRequest if scores are not of their text, and as `compress` does.
         """
         shortener = self._started()
-        found = []
-        for text, scores in zip(texts, stored, strict=True):
+        for text in texts:
             self._check(text, budget)
-            job = partial(self._compress, shortener, text, budget, None, force, 0, scores)
-            found.append(await self._run(job, len(text)))
-        return found
+        job = partial(self._shorten, shortener, texts, stored, budget, question, force)
+        return await self._run(job, sum(map(len, texts)))
 
-    async def scores(self, texts: Sequence[str]) -> list[bytes]:
+    async def scores(self, texts: Sequence[str]) -> list[KeepScores]:
         """Keep-scores of each text, one byte a word, to be stored beside it and given to `shorten`.
 
         They hold for any budget and question. Raises NotReady, TooLarge.
@@ -97,9 +104,12 @@ class Compressor:
         shortener = self._started()
         for text in texts:
             self._check_length(text)
-        return await self._run(
-            lambda: [shortener.stored_scores(text) for text in texts], sum(map(len, texts))
-        )
+        job = partial(_scored, shortener, texts)
+        return await self._run(job, sum(map(len, texts)))
+
+    async def policy(self) -> str:
+        """The identity of the policy that scores now. Raises NotReady."""
+        return self._started().identity
 
     async def prefilled(self, prompt_tokens: int, cached_tokens: int, seconds: float) -> None:
         """Take note of a real request's time to its first token, to know what prefill costs.
@@ -123,6 +133,30 @@ class Compressor:
         """Free the policy."""
         self._shortener = None
         self._threads.shutdown(wait=False)
+
+    def _shorten(
+        self,
+        shortener: Shortener,
+        texts: Sequence[str],
+        stored: Sequence[KeepScores | None],
+        budget: Budget,
+        question: str | None,
+        force: bool,
+    ) -> list[Compressed]:
+        if question is not None:
+            return [self._compress(shortener, text, budget, question, force, 0, None) for text in texts]
+        share = self._cost.budget_of(budget)
+        found = []
+        for text, keep in zip(texts, stored, strict=True):
+            known = self._known.get(text, share, force)
+            if known is None:
+                if keep is None or keep.policy != shortener.identity:
+                    (keep,) = _scored(shortener, [text])
+                known = self._compress(shortener, text, budget, None, force, 0, keep.scores)
+                if not known.bypassed:
+                    self._known.put(text, share, force, known)
+            found.append(known)
+        return found
 
     def _compress(
         self,
@@ -185,6 +219,10 @@ class Compressor:
 
     async def _in_thread(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, job)
+
+
+def _scored(shortener: Shortener, texts: Sequence[str]) -> list[KeepScores]:
+    return [KeepScores(shortener.identity, shortener.stored_scores(text)) for text in texts]
 
 
 def _whole(text: str, tokens: int, plan: Plan, seconds: float) -> Compressed:

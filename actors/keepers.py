@@ -61,6 +61,11 @@ class Keepers:
         found = await self._all(lambda keeper: keeper.unembedded(limit))
         return [one for one in chain.from_iterable(zip_longest(*found)) if one is not None][:limit]
 
+    async def unscored(self, policy: str, limit: int = 256) -> list[tuple[str, int, str]]:
+        """As Keeper's, a passage of each partition in turn."""
+        found = await self._all(lambda keeper: keeper.unscored(policy, limit))
+        return [one for one in chain.from_iterable(zip_longest(*found)) if one is not None][:limit]
+
     async def memory_users(self) -> list[str]:
         """The users of all partitions, by name."""
         return sorted(chain.from_iterable(await self._all(lambda keeper: keeper.memory_users())))

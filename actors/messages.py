@@ -387,11 +387,20 @@ class StoreInfo:
     bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class KeepScores:
+    """How much each word of a text is worth keeping, a byte a word, as the policy of that identity says."""
+
+    policy: str
+    scores: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
     """A retrieved passage, best first in any list. `parts` holds the score's parts by name.
 
-    `lead` is how its document begins: it names the subject where the filename does not.
+    `lead` is how its document begins: it names the subject where the filename does not. `keep` is what was
+    stored beside it, whichever policy made it.
     """
 
     document_id: str
@@ -404,6 +413,7 @@ class Passage:
     embedding: tuple[float, ...] = ()
     heading: str = ""
     lead: str = ""
+    keep: KeepScores | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from actors.memory.layout import opened
 from actors.messages import EngineFailed, NotReady
 from actors.spawn import Placement, here, node_id, on_ray, stop
 from configs.schema import Settings
+from serve.scoring import score_missing
 from serve.services import Services
 from serve.web import build_app
 
@@ -63,7 +64,8 @@ class Api:
             services = self._services
             for part in (services.generator, services.embedder, services.compressor, services.keeper):
                 loading.create_task(part.start())
-        self._services.filling.wake()
+        services.filling.wake()
+        services.background.start(score_missing(services))
         return build_app(self._services)
 
     async def check_health(self) -> None:

@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from actors.messages import Capabilities, ChatPrompt, InvalidRequest, Sampling, TooLarge
+from actors.messages import Capabilities, ChatPrompt, Sampling, TooLarge
 from actors.models.toolcall import forced_schema
 from configs.schema import ServeSettings
 from serve.catalog import Catalog
-from serve.dialogue import begin
+from serve.dialogue import answer_tokens, begin
 from serve.generation import Turn, varied
-from serve.reading import with_context
-from serve.retrieval import cited, passages_for, with_passages
+from serve.history import shortened
+from serve.reading import Conversation, room_beside, with_context
+from serve.retrieval import cited, passages_for, shown, with_passages
 from serve.sampling import fingerprint, require, sampling_of
 from serve.schemas import check_schema
 from serve.services import Services
+from serve.shortening import Shortening, asked_for
 from serve.wire import ChatRequest, ImagePart, JsonSchemaFormat, Message, NamedTool, ObjectFormat, TextPart
 
 
@@ -25,10 +27,7 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
     Raises InvalidRequest, NotFound (model or vector store) and TooLarge.
     """
     adapter = catalog.adapter_of(body.model)
-    if body.compression is not None:
-        raise InvalidRequest(
-            "Compression is not available on this server yet.", "compression", "not_available"
-        )
+    shortening = asked_for(services, body.compression)
     if len(body.messages) > services.settings.serve.max_messages:
         most = services.settings.serve.max_messages
         raise TooLarge(f"More than {most} messages (serve.max_messages).", "messages", "too_many_messages")
@@ -37,10 +36,17 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
     tools = tuple(tool.model_dump(exclude_none=True) for tool in body.tools or ())
     sampling = _chat_sampling(body, services.settings.serve, able, tools, choice)
     passages = await passages_for(services, user, body)
-    messages = with_passages(_plain_messages(body.messages), passages)
+    spoken = _plain_messages(body.messages)
+    said = with_passages(spoken, passages)
+    messages = with_passages(spoken, await shown(shortening, passages, body))
     prompt = ChatPrompt(messages=messages, tools=tools, tool_choice=choice)
-    dialogue, context = await begin(services, user, body, id, prompt, able.max_context)
-    prompt = replace(prompt, messages=with_context(messages, context))
+    if shortening is not None:
+        prompt = await _shortened(
+            services, shortening, prompt, able.max_context - answer_tokens(services, body)
+        )
+    conversation = Conversation(said=said, prompt=prompt, shortening=shortening)
+    dialogue, context = await begin(services, user, body, id, conversation, able.max_context)
+    prompt = replace(prompt, messages=with_context(prompt.messages, context))
     return Turn(
         id=id,
         created=int(services.identity.now()),
@@ -55,8 +61,16 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
         citations=tuple(cited(found) for found in passages),
         dialogue=dialogue,
+        shortening=shortening,
         notes=("images are not shown to this model, which reads text only",) if _has_images(body) else (),
     )
+
+
+async def _shortened(services: Services, shortening: Shortening, prompt: ChatPrompt, room: int) -> ChatPrompt:
+    async def fits(messages: tuple[dict[str, Any], ...]) -> bool:
+        return await room_beside(services, replace(prompt, messages=messages), room, 0) >= 0
+
+    return replace(prompt, messages=await shortened(shortening, prompt.messages, fits))
 
 
 def _choice_of(body: ChatRequest) -> str:

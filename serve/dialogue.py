@@ -9,11 +9,10 @@ from typing import Any
 from actors.memory.context import Context
 from actors.memory.records import NewMemory
 from actors.memory.source import Vectors
-from actors.messages import ChatPrompt
 from configs.schema import Settings
 from serve import remembering
 from serve.background import attempted
-from serve.reading import Reading, read
+from serve.reading import Conversation, Reading, read
 from serve.services import Services
 from serve.wire import ChatRequest, MemoryOptions, Message
 
@@ -105,16 +104,17 @@ class Dialogue:
 
 
 async def begin(
-    services: Services, user: str, body: ChatRequest, id: str, prompt: ChatPrompt, room: int
+    services: Services, user: str, body: ChatRequest, id: str, conversation: Conversation, room: int
 ) -> tuple[Dialogue | None, Context]:
     """The memory of a chat that wants one, and what it is reminded of; `room` is the model's context."""
     reads, writes = wanted(body.memory, services.settings)
     if not (reads or writes):
         return None, Context()
-    answer = body.max_completion_tokens or body.max_tokens or services.settings.serve.default_max_tokens
     reading = Reading()
     if reads:
-        reading = await read(services, user, body.session_id, prompt, room - answer)
+        reading = await read(
+            services, user, body.session_id, conversation, room - answer_tokens(services, body)
+        )
     most = services.settings.memory.max_characters
     asked = new_turns(body.messages, most) if writes else None
     alone = asked is not None and len(asked) == 1
@@ -127,6 +127,11 @@ async def begin(
         available=reading.available,
     )
     return dialogue, reading.context
+
+
+def answer_tokens(services: Services, body: ChatRequest) -> int:
+    """Tokens that the answer may take."""
+    return body.max_completion_tokens or body.max_tokens or services.settings.serve.default_max_tokens
 
 
 def wanted(options: MemoryOptions | None, settings: Settings) -> tuple[bool, bool]:

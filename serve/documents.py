@@ -1,14 +1,18 @@
-"""Adds a document: checked, read, cut, embedded, kept. Knows no route and no table."""
+"""Adds a document: checked, read, cut, embedded, scored, kept. Knows no route and no table."""
 
 import asyncio
 import hashlib
 from uuid import uuid4
 
 from actors.memory.chunking import chunk, embedding_text
-from actors.messages import FileInfo, TooLarge
+from actors.messages import FileInfo, KeepScores, TooLarge
 from actors.readers.process import read_file
+from serve.background import attempted
 from serve.embedding import embed_all
 from serve.services import Services
+
+SCORE_S = 60.0
+"""How long a document waits for its keep-scores; without them it is stored all the same."""
 
 
 async def add(
@@ -35,5 +39,16 @@ async def add(
     document = await read_file(filename, content, settings, media_type)
     chunks = await asyncio.to_thread(chunk, document.text, document.media_type, settings.chunk_words)
     texts = [embedding_text(passage, filename) for passage in chunks]
-    vectors = await embed_all(services.embedder, texts)
-    return await services.keeper.add_file(user, event_id or uuid4().hex, document, purpose, chunks, vectors)
+    vectors, keep = await asyncio.gather(
+        embed_all(services.embedder, texts), _scored(services, [passage.text for passage in chunks])
+    )
+    return await services.keeper.add_file(
+        user, event_id or uuid4().hex, document, purpose, chunks, vectors, keep
+    )
+
+
+async def _scored(services: Services, texts: list[str]) -> list[KeepScores]:
+    """Keep-scores of passages; none where the compressor is off or in trouble, which keeps no file out."""
+    if not services.settings.compression.enabled:
+        return []
+    return await attempted(services.compressor.scores(texts), "scoring passages", SCORE_S) or []

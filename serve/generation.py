@@ -12,6 +12,7 @@ from actors.messages import Citation, Prompt, Sampling, TextDelta
 from serve.dialogue import Dialogue
 from serve.metrics import Metrics
 from serve.services import Services
+from serve.shortening import Shortening
 from serve.streams import merged
 
 
@@ -35,6 +36,8 @@ class Turn:
     notes: tuple[str, ...] = ()
     dialogue: Dialogue | None = None
     """The chat's memory, where it reads or writes one."""
+    shortening: Shortening | None = None
+    """What was made shorter, where the request asked for it."""
 
 
 def deltas(
@@ -45,6 +48,8 @@ def deltas(
     The engine knows each by an id of our own: a client may send two requests that get the same reply id.
     """
     ours = uuid4().hex
+    if turn.shortening is not None:
+        turn.shortening.measured(metrics)
     sources = [
         _watched(
             services.generator.generate(f"{ours}-{number}", prompt, sampling, turn.adapter),

@@ -22,6 +22,7 @@ from actors.messages import Busy
 from actors.spawn import here
 from configs.schema import Settings
 from serve.errors import error_response
+from serve.scoring import score_missing
 from serve.services import Services
 from serve.web import build_app
 
@@ -88,6 +89,7 @@ async def _load(services: Services) -> None:
         for part in (services.generator, services.embedder, services.compressor, services.keeper):
             loading.create_task(part.start())
     services.filling.wake()
+    services.background.start(score_missing(services))
 
 
 class Drain:

@@ -10,6 +10,7 @@ from actors.memory.source import Vectors
 from actors.messages import ChatPrompt
 from serve.background import attempted
 from serve.services import Services
+from serve.shortening import Piece, Short, Shortening
 
 READ_S = 10.0
 """How long a chat waits for its memories."""
@@ -32,16 +33,27 @@ class Reading:
     available: bool = True
 
 
-async def read(services: Services, user: str, session: str | None, prompt: ChatPrompt, room: int) -> Reading:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """A conversation as it was `said`, and the `prompt` that the model will read, maybe of shorter texts."""
+
+    said: Messages
+    prompt: ChatPrompt
+    shortening: Shortening | None = None
+
+
+async def read(
+    services: Services, user: str, session: str | None, conversation: Conversation, room: int
+) -> Reading:
     """The context of a conversation's last question, with no more tokens than fit.
 
     `room` is what the model's context has for the prompt. A memory that is in trouble gives nothing, and
     never fails the chat.
     """
-    question = last_question(prompt.messages)
+    question = last_question(conversation.said)
     if not question.strip():
         return Reading()
-    reading = _read(services, user, session, question, prompt, room)
+    reading = _read(services, user, session, question, conversation, room)
     return await attempted(reading, "recalling for a chat", READ_S) or Reading(available=False)
 
 
@@ -84,13 +96,40 @@ async def fitted(services: Services, levels: Levels, budget: int) -> Context:
     return Context(left_out=tuple(LeftOut(hit.memory.id, "no room left") for hit in levels.episodes))
 
 
+async def room_beside(services: Services, prompt: ChatPrompt, room: int, most: int) -> int:
+    """Tokens left of `room` beside a conversation, of which `most` are of interest; negative if it is full.
+
+    Counted only where it may matter.
+    """
+    texts = sum(len(str(message.get("content") or "").encode()) for message in prompt.messages)
+    at_most = texts + MESSAGE_TOKENS * (len(prompt.messages) + 1)
+    if not prompt.tools and at_most + most <= room:
+        return most
+    return room - await services.generator.count(prompt) - MESSAGE_TOKENS
+
+
 async def _read(
-    services: Services, user: str, session: str | None, question: str, prompt: ChatPrompt, room: int
+    services: Services, user: str, session: str | None, question: str, conversation: Conversation, room: int
 ) -> Reading:
     most = services.settings.memory.context_tokens
-    levels, vectors = await _levels(services, user, session, question, prompt.messages)
-    budget = min(most, await _room(services, prompt, room, most))
-    return Reading(context=await fitted(services, levels, budget), vectors=vectors)
+    levels, vectors = await _levels(services, user, session, question, conversation.said)
+    shorts = await _shorts(conversation.shortening, levels)
+    levels = replace(levels, shorter={text: short.text for text, short in shorts.items()})
+    budget = min(most, await room_beside(services, conversation.prompt, room, most))
+    context = await fitted(services, levels, budget)
+    if conversation.shortening is not None:
+        shown = "\n".join([context.text, *(text for _, text in context.turns)])
+        conversation.shortening.count([short for short in shorts.values() if short.text in shown])
+    return Reading(context=context, vectors=vectors)
+
+
+async def _shorts(shortening: Shortening | None, levels: Levels) -> dict[str, Short]:
+    """What the long ones of the turns and memories become, by their text."""
+    if shortening is None:
+        return {}
+    texts = dict.fromkeys(memory.text for memory in (*levels.turns, *(hit.memory for hit in levels.episodes)))
+    long = [text for text in texts if shortening.is_long(text)]
+    return dict(zip(long, await shortening.shorten([Piece(text) for text in long]), strict=True))
 
 
 async def _levels(
@@ -111,15 +150,6 @@ async def _levels(
     )
     held = tuple(fact for slot in facts for fact in slot)
     return replace(levels, episodes=hits, turns=turns, facts=held), vectors
-
-
-async def _room(services: Services, prompt: ChatPrompt, room: int, most: int) -> int:
-    """Tokens left beside the conversation and its answer; counted only where it may matter."""
-    texts = sum(len(str(message.get("content") or "").encode()) for message in prompt.messages)
-    at_most = texts + MESSAGE_TOKENS * (len(prompt.messages) + 1)
-    if not prompt.tools and at_most + most <= room:
-        return most
-    return room - await services.generator.count(prompt) - MESSAGE_TOKENS
 
 
 async def _count(services: Services, context: Context) -> int:

@@ -195,8 +195,15 @@ def palimpsest(turn: Turn) -> dict[str, Any]:
         **(turn.dialogue.report() if turn.dialogue else {"memories": []}),
         "citations": [asdict(citation) for citation in turn.citations],
         "adapter": turn.adapter,
-        "prompt_tokens_saved": 0,
+        **_saved(turn),
     }
+
+
+def _saved(turn: Turn) -> dict[str, Any]:
+    if turn.shortening is None:
+        return {"prompt_tokens_saved": 0}
+    saved = turn.shortening.tokens_before - turn.shortening.tokens_after
+    return {"prompt_tokens_saved": max(0, saved), "compression": turn.shortening.report()}
 
 
 def _gather(turn: Turn, number: int, event: Event, text: list[str], calls: list[dict[str, Any]]) -> None:

@@ -1,10 +1,12 @@
 """Passages from vector stores, put before the model with their sources. Knows no ranking."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from actors.messages import Citation, InvalidRequest, Passage
 from serve.services import Services
+from serve.shortening import Shortening
 from serve.wire import ChatRequest, Message
 
 INSTRUCTION = (
@@ -24,6 +26,17 @@ async def passages_for(services: Services, user: str, body: ChatRequest) -> list
     k = body.documents.k or services.settings.documents.results
     stores = body.documents.vector_store_ids
     return await services.keeper.search(user, question, vectors[0], store_ids=stores, k=k)
+
+
+async def shown(
+    shortening: Shortening | None, passages: Sequence[Passage], body: ChatRequest
+) -> list[Passage]:
+    """The passages as the model reads them: shortened where the request asks for it."""
+    if shortening is None or not passages:
+        return list(passages)
+    shorts = await shortening.shorten_passages(passages, _last_question(body.messages))
+    shortening.count(shorts)
+    return [replace(one, text=short.text) for one, short in zip(passages, shorts, strict=True)]
 
 
 def with_passages(

@@ -195,10 +195,16 @@ class DocumentOptions(Body):
     k: Annotated[int, Field(ge=1, le=50)] | None = None
 
 
-class CompressionOptions(Body):
-    """How much of the prompt may stay."""
+Auto = Annotated[str, Field(json_schema_extra={"enum": ["auto"]})]
+Share = Annotated[float, Field(json_schema_extra={"exclusiveMinimum": 0, "maximum": 1})]
 
-    budget: Annotated[float, Field(gt=0, le=1)] | Literal["auto"]
+
+class CompressionOptions(Body):
+    """How much may stay of what a prompt is made of: passages, memories, earlier turns, a pasted text."""
+
+    budget: Share | Auto
+    question_aware: bool | None = None
+    """Keep more of the words that the question asks for; passages are then scored anew for each question."""
 
 
 class SamplingBody(Body):

@@ -66,6 +66,7 @@ class Shortener:
 
     def __init__(self, policy: Policy, counter: TokenCounter, settings: CompressionSettings) -> None:
         self._policy = policy
+        self.identity = policy.identity
         self._settings = settings
         self.counter = counter
 

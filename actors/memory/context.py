@@ -1,7 +1,7 @@
 """Puts what is remembered before a question, within a token budget. Knows no model, no table and no HTTP."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -35,6 +35,12 @@ class Levels:
     """The session's last, oldest first (short-term)."""
     conversation: Sequence[tuple[str, str]] = ()
     """Role and text of what the prompt holds already, the question last."""
+    shorter: Mapping[str, str] = field(default_factory=dict)
+    """What the model reads instead of a turn's or an episode's text, by that text."""
+
+    def read(self, memory: Memory) -> str:
+        """A memory's text as the model reads it."""
+        return self.shorter.get(memory.text, memory.text)
 
     @property
     def slots(self) -> tuple[tuple[str, str], ...]:
@@ -91,14 +97,16 @@ def build(levels: Levels, budget: int, count: Count) -> Context:
     choice = _Choice(budget, count)
     facts = _facts(levels, choice)
     exchanges, loose = _exchanges(levels)
-    turns = _turns(exchanges, int(budget * SHARE_OF_TURNS), choice)
+    turns = _turns(levels, exchanges, int(budget * SHARE_OF_TURNS), choice)
     shown = Counter((turn.role, _normal(turn.text)) for turn in turns) + _said(levels.conversation)
     episodes = _episodes(levels, loose, facts, shown, choice)
-    blocks = ["\n".join(lines) for lines in (_dated(episodes), [fact.statement for fact in facts]) if lines]
+    blocks = [
+        "\n".join(lines) for lines in (_dated(levels, episodes), [fact.statement for fact in facts]) if lines
+    ]
     text = "\n\n".join(blocks)
     return Context(
         text=text,
-        turns=_messages(turns),
+        turns=_messages(levels, turns),
         used=tuple(choice.used),
         left_out=tuple(LeftOut(id, why) for id, why in choice.out.items() if id not in choice.used),
     )
@@ -137,18 +145,18 @@ def _exchanges(levels: Levels) -> tuple[list[Memory], list[Memory]]:
     return turns[: last + 1], turns[last + 1 :]
 
 
-def _turns(exchanges: Sequence[Memory], budget: int, choice: _Choice) -> list[Memory]:
+def _turns(levels: Levels, exchanges: Sequence[Memory], budget: int, choice: _Choice) -> list[Memory]:
     """As many of the last turns as fit, beginning with the user's."""
     taken: list[Memory] = []
     for turn in reversed(exchanges):
-        cost = choice.count(turn.text) + MESSAGE_TOKENS
+        cost = choice.count(levels.read(turn)) + MESSAGE_TOKENS
         if cost > min(budget, choice.left):
             break
         budget -= cost
         choice.left -= cost
         taken.append(turn)
     while taken and taken[-1].role != "user":
-        choice.left += choice.count(taken[-1].text) + MESSAGE_TOKENS
+        choice.left += choice.count(levels.read(taken[-1])) + MESSAGE_TOKENS
         taken.pop()
     choice.used.update((turn.id, None) for turn in reversed(taken))
     for turn in exchanges[: len(exchanges) - len(taken)]:
@@ -184,17 +192,23 @@ def _episodes(
             why = "said by another one"
         if why:
             choice.out.setdefault(memory.id, why)
-        elif choice.take(memory.id, f"{_day(memory.valid_from)}\n{_line(_who(memory), memory.text)}"):
+        elif choice.take(memory.id, _dated_line(levels, memory)):
             taken.append(memory)
             seen.add(key)
     return sorted(taken, key=lambda memory: (memory.valid_from, memory.session, memory.ordinal))
 
 
-def _dated(episodes: Sequence[Memory]) -> list[str]:
+def _dated_line(levels: Levels, memory: Memory) -> str:
+    return f"{_day(memory.valid_from)}\n{_line(_who(memory), levels.read(memory))}"
+
+
+def _dated(levels: Levels, episodes: Sequence[Memory]) -> list[str]:
     """A line each, under the day that they were said on."""
     days = groupby(episodes, key=lambda memory: _day(memory.valid_from))
     return [
-        line for day, said in days for line in (day, *(_line(_who(memory), memory.text) for memory in said))
+        line
+        for day, said in days
+        for line in (day, *(_line(_who(memory), levels.read(memory)) for memory in said))
     ]
 
 
@@ -214,14 +228,14 @@ def _day(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
-def _messages(turns: Sequence[Memory]) -> tuple[tuple[str, str], ...]:
+def _messages(levels: Levels, turns: Sequence[Memory]) -> tuple[tuple[str, str], ...]:
     """Turns as messages of changing roles, because some templates refuse two of one role."""
     merged: list[tuple[str, str]] = []
     for turn in turns:
         if merged and merged[-1][0] == turn.role:
-            merged[-1] = (turn.role, f"{merged[-1][1]}\n\n{turn.text}")
+            merged[-1] = (turn.role, f"{merged[-1][1]}\n\n{levels.read(turn)}")
         else:
-            merged.append((turn.role, turn.text))
+            merged.append((turn.role, levels.read(turn)))
     return tuple(merged)
 
 

@@ -7,10 +7,10 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.memory import files, recall, stores
+from actors.memory import files, keeping, recall, stores
 from actors.memory.documents import DocumentStore
 from actors.memory.partition import Partition
-from actors.messages import ChunkText, FileInfo, ParsedDocument, Passage, StoreInfo
+from actors.messages import ChunkText, FileInfo, KeepScores, ParsedDocument, Passage, StoreInfo
 
 Vectors = NDArray[np.float32]
 
@@ -26,19 +26,22 @@ class DocumentKeeper(Partition):
         purpose: str,
         chunks: Sequence[ChunkText],
         vectors: Vectors,
+        keep: Sequence[KeepScores] = (),
     ) -> FileInfo:
         """Store a document with its passages in one transaction; durable once this returns.
 
+        `keep` has the keep-scores of each passage, or nothing at all.
+
         Same filename and content: no-op, the stored file is returned. Same filename, other content: its
-        passages are replaced under the same id, what was there is overwritten with zeros where it lay, and the
-        log is emptied; a copy that SQLite left when it moved a row between pages stays until something is
+        passages are replaced under the same id, what was there is overwritten with zeros where it lay, and
+        the log is emptied; a copy that SQLite left when it moved a row between pages stays until something is
         deleted. The same event_id twice writes once.
         """
 
         def work(connection: sqlite3.Connection) -> tuple[bool, FileInfo]:
             edits = files.holds(connection, user, document.filename)
             return edits, files.add(
-                connection, user, event_id, document, purpose, chunks, vectors, self._identity
+                connection, user, event_id, document, purpose, chunks, vectors, self._identity, keep
             )
 
         edited, info = await self._open.write(work)
@@ -133,6 +136,14 @@ class DocumentKeeper(Partition):
         `store_ids` None searches all of the user's documents. Raises NotFound for a store that is not there.
         """
         return await self._open.read(self._search, user, query, vector, store_ids, k)
+
+    async def unscored(self, policy: str, limit: int = 256) -> list[tuple[str, int, str]]:
+        """(user, passage, text) of at most `limit` passages without keep-scores of that policy."""
+        return await self._open.read(keeping.unscored, policy, limit)
+
+    async def put_scores(self, user: str, chunk_ids: Sequence[int], keep: Sequence[KeepScores]) -> None:
+        """Store keep-scores beside the user's passages; those that are gone by now are passed over."""
+        await self._open.write(keeping.fill, user, chunk_ids, keep)
 
     async def rarity(
         self, user: str, text: str, *, store_ids: Sequence[str] | None = None

@@ -10,7 +10,7 @@ from actors.memory import fulltext, vectors, width
 from actors.memory.proposing import EXACT_LIMIT, Proposer, nearest_of_many
 from actors.memory.spaces import PASSAGES
 from actors.memory.vectors import Matrices, Vectors
-from actors.messages import InvalidRequest, NotFound
+from actors.messages import InvalidRequest, KeepScores, NotFound
 
 
 class LexicalHit(NamedTuple):
@@ -125,6 +125,14 @@ class DocumentStore:
         )
         found = {row["id"]: ChunkRow(**dict(row)) for row in rows}
         return [found[chunk] for chunk in chunk_ids if chunk in found]
+
+    def keep_scores(self, chunk_ids: Sequence[int]) -> dict[int, KeepScores]:
+        """What is stored of each given passage; those without keep-scores are left out."""
+        rows = self._connection.execute(
+            "SELECT chunk, policy, scores FROM keep_scores WHERE chunk IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(chunk_ids)),),
+        )
+        return {row["chunk"]: KeepScores(row["policy"], row["scores"]) for row in rows}
 
     def leads(self, user: str, document_ids: Sequence[str], characters: int) -> dict[str, str]:
         """How each given document begins: the first characters of its first passage."""

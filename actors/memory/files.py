@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from actors.identity import RANDOM, Identity
-from actors.memory import indexing, width
+from actors.memory import indexing, keeping, width
 from actors.memory.database import next_number, to_rewrite
 from actors.memory.spaces import PASSAGES
 from actors.memory.users import user_number
 from actors.memory.vectors import Vectors
-from actors.messages import ChunkText, FileInfo, InvalidRequest, NotFound, ParsedDocument
+from actors.messages import ChunkText, FileInfo, InvalidRequest, KeepScores, NotFound, ParsedDocument
 
 Order = Literal["asc", "desc"]
 LONGEST_FILENAME = 512
@@ -62,6 +62,7 @@ def add(
     chunks: Sequence[ChunkText],
     vectors: Vectors,
     identity: Identity = RANDOM,
+    keep: Sequence[KeepScores] = (),
 ) -> FileInfo:
     """See Keeper.add_file. Runs inside a write transaction."""
     check_filename(document.filename)
@@ -83,7 +84,9 @@ def add(
         _clear(connection, number, file)
         _update(connection, file, document, purpose)
     connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (file, document.content, document.text))
-    _insert_chunks(connection, number, file, chunks, vectors)
+    numbers = _insert_chunks(connection, number, file, chunks, vectors)
+    if keep:
+        keeping.put(connection, numbers, keep)
     if row is not None:
         indexing.scrub(connection, PASSAGES, number)
     record(connection, number, event_id, file_id)
@@ -205,7 +208,7 @@ def _described(document: ParsedDocument, purpose: str) -> tuple[str, str, str, i
 
 def _insert_chunks(
     connection: sqlite3.Connection, user: int, file: int, chunks: Sequence[ChunkText], vectors: Vectors
-) -> None:
+) -> list[int]:
     numbers = []
     for ordinal, (chunk, vector) in enumerate(zip(chunks, vectors, strict=True)):
         cursor = connection.execute(
@@ -218,11 +221,15 @@ def _insert_chunks(
             "INSERT INTO vectors VALUES (?, ?)", (numbers[-1], vector.astype("<f4", copy=False).tobytes())
         )
     indexing.added(connection, PASSAGES, user, numbers)
+    return numbers
 
 
 def _clear(connection: sqlite3.Connection, user: int, file: int) -> None:
     rows = connection.execute("SELECT id FROM chunks WHERE file = ? ORDER BY id", (file,))
     indexing.removed(connection, PASSAGES, user, [row["id"] for row in rows.fetchall()])
     connection.execute("DELETE FROM vectors WHERE chunk IN (SELECT id FROM chunks WHERE file = ?)", (file,))
+    connection.execute(
+        "DELETE FROM keep_scores WHERE chunk IN (SELECT id FROM chunks WHERE file = ?)", (file,)
+    )
     connection.execute("DELETE FROM chunks WHERE file = ?", (file,))
     connection.execute("DELETE FROM bodies WHERE file = ?", (file,))

@@ -37,7 +37,15 @@ def _m002_memories(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_documents, _m002_memories)
+def _m003_keep_scores(connection: sqlite3.Connection) -> None:
+    connection.execute(_KEEP_SCORES)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _m001_documents,
+    _m002_memories,
+    _m003_keep_scores,
+)
 
 _DOCUMENTS = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -209,4 +217,12 @@ CREATE TABLE memory_events (
 ALTER TABLE outbox ADD COLUMN space TEXT NOT NULL DEFAULT 'passages';
 ALTER TABLE users ADD COLUMN memory_generation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN memory_removals INTEGER NOT NULL DEFAULT 0
+""".strip()
+
+_KEEP_SCORES = """
+CREATE TABLE keep_scores (
+    chunk INTEGER PRIMARY KEY REFERENCES chunks (id) ON DELETE CASCADE,
+    policy TEXT NOT NULL,
+    scores BLOB NOT NULL
+)
 """.strip()

@@ -35,6 +35,7 @@ TABLES = (
     Table("bodies", "file", refers={"file": "files"}),
     Table("chunks", "user", "id", {"file": "files"}),
     Table("vectors", "chunk", refers={"chunk": "chunks"}),
+    Table("keep_scores", "chunk", refers={"chunk": "chunks"}),
     Table("stores", "user", "number"),
     Table("store_files", "store", refers={"store": "stores", "file": "files"}),
     Table("events", "user"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from actors.memory.documents import ChunkRow, DocumentStore
 from actors.memory.questions import analyse, content_words
 from actors.memory.ranking import Found, features, score
-from actors.messages import Passage
+from actors.messages import KeepScores, Passage
 
 Vectors = NDArray[np.float32]
 
@@ -49,10 +49,11 @@ def search(
     found = candidates(store, user, query, vector, store_ids, max(k, RANKED))
     scored = [(score(one.values), one) for one in found]
     scored.sort(key=lambda pair: (-pair[0], pair[1].row.id))
-    return [passage_of(one, value) for value, one in scored[:k]]
+    keep = store.keep_scores([one.row.id for _, one in scored[:k]])
+    return [passage_of(one, value, keep.get(one.row.id)) for value, one in scored[:k]]
 
 
-def passage_of(one: Candidate, value: float) -> Passage:
+def passage_of(one: Candidate, value: float, keep: KeepScores | None = None) -> Passage:
     """A candidate as a result with this score."""
     return Passage(
         document_id=one.row.document_id,
@@ -64,6 +65,7 @@ def passage_of(one: Candidate, value: float) -> Passage:
         lead=one.lead,
         score=value,
         parts=one.values,
+        keep=keep,
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from actors.messages import FileInfo, TooLarge, UnreadableType
-from configs.schema import DocumentSettings, Settings
+from actors.messages import FileInfo, KeepScores, NotReady, TooLarge, UnreadableType
+from configs.schema import CompressionSettings, DocumentSettings, Settings
 from serve import documents
 from serve.embedding import BATCH
 from serve.services import Services
@@ -20,6 +20,17 @@ class CountingEmbedder:
     async def embed(self, texts: Sequence[str]) -> Any:
         self.batches.append(len(texts))
         return np.ones((len(texts), 4), np.float32)
+
+
+class LengthCompressor:
+    """A text's keep-scores are its length."""
+
+    error: Exception | None = None
+
+    async def scores(self, texts: Sequence[str]) -> list[KeepScores]:
+        if self.error:
+            raise self.error
+        return [KeepScores("p1", str(len(text)).encode()) for text in texts]
 
 
 class NotingKeeper:
@@ -41,7 +52,9 @@ class NotingKeeper:
 @pytest.fixture
 def services() -> Any:
     settings = Settings(documents=DocumentSettings(chunk_words=20, max_file_mib=0.1))
-    return SimpleNamespace(settings=settings, embedder=CountingEmbedder(), keeper=NotingKeeper())
+    return SimpleNamespace(
+        settings=settings, embedder=CountingEmbedder(), keeper=NotingKeeper(), compressor=LengthCompressor()
+    )
 
 
 async def add(services: Any, name: str, content: bytes, **more: Any) -> Any:
@@ -50,13 +63,24 @@ async def add(services: Any, name: str, content: bytes, **more: Any) -> Any:
 
 async def test_a_document_is_cut_embedded_in_batches_and_kept(services: Any) -> None:
     text = "\n\n".join(f"The harbour number {number} opens at dawn. " * 3 for number in range(100))
-    user, event, document, purpose, chunks, vectors = await add(services, "a.md", text.encode(), event_id="e")
+    added = await add(services, "a.md", text.encode(), event_id="e")
+    user, event, document, purpose, chunks, vectors, keep = added
     assert (user, event, purpose) == ("u", "e", "assistants")
     assert document.sha256 == hashlib.sha256(text.encode()).hexdigest()
     assert all(document.text[one.start : one.end] == one.text for one in chunks)
     assert vectors.shape == (len(chunks), 4)
     assert max(services.embedder.batches) <= BATCH
     assert sum(services.embedder.batches) == len(chunks) > BATCH
+    assert keep == [KeepScores("p1", str(len(one.text)).encode()) for one in chunks]
+
+
+async def test_a_compressor_in_trouble_or_off_keeps_no_document_out(services: Any) -> None:
+    services.compressor.error = NotReady("not started")
+    assert (await add(services, "a.txt", b"harbour"))[-1] == []
+    services.compressor.error = None
+    off = CompressionSettings(enabled=False)
+    services.settings = services.settings.model_copy(update={"compression": off})
+    assert (await add(services, "b.txt", b"tower"))[-1] == []
 
 
 async def test_an_unchanged_file_is_not_read_again(services: Any) -> None:
