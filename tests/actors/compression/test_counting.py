@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,34 @@ def test_starts_rise_and_are_as_many_as_tokens(
 
 def test_tokens_of_the_scripted_engine_begin_where_its_words_do(scripted_counter: ScriptedCounter) -> None:
     assert scripted_counter.starts("é cat sat").tolist() == [0, 1, 5]
+
+
+def test_what_is_remembered_counts_as_the_tokenizer_itself(byte_counter: ModelCounter) -> None:
+    whole = ModelCounter.__new__(ModelCounter)
+    whole.__dict__ = byte_counter.__dict__ | {"_in_pieces": False}
+    chance = random.Random(1)
+    parts = (
+        " ",
+        "  ",
+        "\n",
+        " \n",
+        "a",
+        "bc",
+        ".",
+        "'s",
+        "é",
+        "\u0301",
+        "漢字",
+        "12",
+        "\u00a0",
+        "\t",
+        "👩‍👧",
+        "<|x|>",
+    )
+    assert byte_counter.__dict__["_in_pieces"]
+    for text in (*TEXTS, *("".join(chance.choices(parts, k=50)) for _ in range(500))):
+        assert byte_counter.count(text) == whole.count(text) == len(whole.starts(text))
+        assert byte_counter.starts(text).tolist() == whole.starts(text).tolist()
 
 
 def test_a_directory_without_a_tokenizer_is_not_ready(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def texts(draw: st.DrawFn) -> str:
     return "".join(parts)
 
 
-@cases(250)
+@cases(120)
 @given(text=texts(), budget=st.floats(0.05, 0.99))
 def test_budget_and_facts_hold_on_generated_prose(
     byte_counter: ModelCounter, text: str, budget: float
@@ -103,7 +103,7 @@ def test_budget_and_facts_hold_on_generated_prose(
     check(text, budget, byte_counter)
 
 
-@cases(100)
+@cases(80)
 @given(text=texts(), budget=st.floats(0.05, 0.99))
 def test_they_hold_with_a_tokenizer_of_another_kind(
     scripted_counter: ScriptedCounter, text: str, budget: float
@@ -111,7 +111,7 @@ def test_they_hold_with_a_tokenizer_of_another_kind(
     check(text, budget, scripted_counter)
 
 
-@cases(200)
+@cases(150)
 @given(parts=st.lists(STRANGE | PLAIN, min_size=5, max_size=40), gap=GAPS, budget=st.floats(0.05, 0.95))
 def test_they_hold_on_strange_text(
     byte_counter: ModelCounter, parts: list[str], gap: str, budget: float
