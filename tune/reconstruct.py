@@ -113,7 +113,7 @@ class Writer:
         for prompt, text in pairs:
             loss = cross_entropy(self._logits(prompt, text), torch.tensor(text), reduction="sum")
             (loss / total).backward()  # type: ignore[no-untyped-call]
-            tokens, nats = tokens + len(text), nats + float(loss)
+            tokens, nats = tokens + len(text), nats + float(loss.detach())
         torch.nn.utils.clip_grad_norm_(self._learned.values(), 1.0)
         self._optimiser.step()
         return nats / tokens

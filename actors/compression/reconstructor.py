@@ -8,6 +8,7 @@ from uuid import uuid4
 from actors.compression.words import split
 from actors.generator import Generator
 from actors.messages import Sampling
+from configs.schema import Settings
 
 PIECE_WORDS = 45
 """Most kept words that are written out at once; it is trained on pieces of about this size."""
@@ -51,6 +52,19 @@ class Reconstructor:
         )
         async with aclosing(stream):
             return "".join([delta.text async for delta in stream]).strip()
+
+
+async def restored(settings: Settings, kept: str, adapter: Path) -> str:
+    """`restore` by a torch engine of its own in this process, whatever engine is served."""
+    engine = settings.engine.model_copy(update={"kind": "torch", "shards": 1})
+    generator = Generator(settings.model_copy(update={"engine": engine}))
+    await generator.start()
+    try:
+        reconstructor = Reconstructor(generator, adapter)
+        await reconstructor.start()
+        return await reconstructor.restore(kept)
+    finally:
+        await generator.close()
 
 
 def pieces(text: str, most: int = PIECE_WORDS) -> Iterator[str]:

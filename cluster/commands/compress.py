@@ -1,13 +1,17 @@
 """`pal compress`: make a file's text shorter, in this process and without a server. Decides on no word."""
 
+import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.messages import InvalidRequest, TooLarge, UnreadableType
+from actors.messages import InvalidRequest, NotFound, TooLarge, UnreadableType
 from cluster.context import JsonFlag, emit, note, settings_of
+
+if TYPE_CHECKING:
+    from configs.schema import Settings
 
 STDIN = Path("-")
 
@@ -28,6 +32,15 @@ def compress(
         Path | None,
         typer.Option("--heatmap", metavar="OUT.html", help="Also write a page that shades every word."),
     ] = None,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Also guess the whole text from what was kept, with the model.")
+    ] = False,
+    reconstructor: Annotated[
+        Path | None,
+        typer.Option(
+            "--reconstructor", metavar="DIR", help="Adapter of `pal train reconstructor`; default: its own."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Shorten a text to an exact share of its tokens; numbers, names, code and quotations stay whole."""
@@ -44,6 +57,7 @@ def compress(
 
         page = drawn(text, found, f"What was kept of {file.name}", f"asked for {share:.0%}")
         heatmap.write_text(page, encoding="utf-8")
+    restored = {"restored": _restored(settings, found.text, reconstructor)} if restore else {}
     if as_json:
         emit(
             {
@@ -57,16 +71,30 @@ def compress(
                     {"start": span.start, "end": span.end, "kind": span.kind} for span in found.protected
                 ],
                 "heatmap": heatmap,
+                **restored,
             }
         )
         return
     typer.echo(found.text)
+    for guess in restored.values():
+        note("restored:")
+        typer.echo(guess)
     kept = found.tokens_after / max(1, found.tokens_before)
     note(f"{found.tokens_before} tokens before, {found.tokens_after} after ({kept:.1%})")
     if found.over_budget:
         note("what is protected takes more than the budget; all of it was kept")
     if heatmap is not None:
         note(f"heat map: {heatmap}")
+
+
+def _restored(settings: "Settings", kept: str, adapter: Path | None) -> str:
+    """The whole text as the reconstructor guesses it. Raises NotFound where none was trained."""
+    from actors.compression.reconstructor import restored
+
+    trained = settings.home / "training" / "reconstructor" / "adapter"
+    if adapter is None and not trained.is_dir():
+        raise NotFound(f"there is no reconstructor in {trained}: make one with `pal train reconstructor`")
+    return asyncio.run(restored(settings, kept, adapter or trained))
 
 
 def _read(file: Path, most: int) -> str:
