@@ -45,7 +45,7 @@ class CompressionTraining(Section):
     """The small policy, or the larger one with token-importance attention and local context gates."""
     environment: Literal["chunk", "word"] = "chunk"
     """Choose all words of a chunk in one step, or one word a step (an ablation)."""
-    iterations: int = Field(default=250, ge=1)
+    iterations: int = Field(default=400, ge=1)
     """Rounds of sampling and learning."""
     chunks: int = Field(default=64, ge=1)
     """Chunks sampled in one iteration."""
@@ -67,7 +67,7 @@ class CompressionTraining(Section):
     """Largest share of the tokens to keep that is asked for in training."""
     calibrate: bool = True
     """Shift each chunk's log-odds so that the budget is met on average; else only the penalty teaches it."""
-    balance: float = Field(default=0.5, ge=0, le=1)
+    balance: float = Field(default=1.0, ge=0, le=1)
     """How often each kind of text is drawn: 1 as many chunks as it has, 0 all kinds alike."""
     reward: RewardSettings = RewardSettings()
     """What a choice of kept words is worth."""
