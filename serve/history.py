@@ -11,11 +11,11 @@ from typing import Any
 from serve.shortening import Piece, Short, Shortening
 
 RECENT = 4
-"""Messages at the end, the question among them, that are left whole."""
+"""Messages at the end, the question among them, that are left whole, but for long ones of the user's."""
 STEP = 4
 """The older ones grow by so many at a time: in between, what stands before them is the same, and cached."""
 LEAST_WORDS = 150
-"""Of a pasted text, to be one."""
+"""Of a pasted text, to be one; a message of so many that is not the last is taken for one."""
 MOST_QUESTION_WORDS = 100
 """Of a last paragraph, to be taken for the question about it."""
 MOST_OPENING_WORDS = 60
@@ -57,22 +57,23 @@ def ladder(share: float, tiers: Sequence[float]) -> list[float]:
 
 
 def places(messages: Sequence[dict[str, Any]], *, everything: bool = False) -> list[Place]:
-    """What may be shortened: older turns (or all but the last question), and a text pasted before a question.
+    """What may be shortened: older turns (or all before the last question), and texts that the user pasted.
 
-    In a turn with a pasted text that text alone, so that it reads the same when it has become an older one.
+    In a message with a text pasted before a question that text alone, so that it reads the same later on.
     """
     last = max((number for number, one in enumerate(messages) if one["role"] == "user"), default=-1)
     spoken = [number for number, one in enumerate(messages) if one["role"] not in ("system", "developer")]
-    older = spoken if everything else spoken[: max(0, (len(spoken) - RECENT) // STEP * STEP)]
+    older = {*spoken} if everything else {*spoken[: max(0, (len(spoken) - RECENT) // STEP * STEP)]}
     found = []
-    for number in sorted({*older, last} - {-1}):
+    for number in spoken:
         content = messages[number].get("content")
         if not isinstance(content, str) or not _is_prose(messages[number], content):
             continue
-        pasted = pasted_text(content) if messages[number]["role"] == "user" else None
+        is_user = messages[number]["role"] == "user"
+        pasted = pasted_text(content) if is_user else None
         if pasted is not None:
             found.append(Place(number, *pasted))
-        elif number != last and content.strip():
+        elif number != last and (number in older or (is_user and len(content.split()) >= LEAST_WORDS)):
             found.append(Place(number, 0, len(content)))
     return found
 

@@ -23,11 +23,15 @@ from actors.memory.words import STOP_WORDS, stem
 from actors.messages import ChatPrompt, Citation, ContextLengthExceeded, InvalidRequest, Passage, Sampling
 from serve.generation import Turn, deltas
 from serve.metrics import Metrics
+from serve.retrieval import reach, within
 from serve.services import Services
+from serve.shortening import Shortening
 
 MOST_CITED = 3
 ANSWER_TOKENS = 64
 """Answer length where the client names none: a sentence."""
+AROUND_TOKENS = 64
+"""What a template and the lines between texts may take."""
 NO_ANSWER = "Nothing in the documents supports an answer to this question."
 INSTRUCTION = (
     "Answer the question with the shortest exact words from the text. Do not repeat the question. "
@@ -46,14 +50,20 @@ class Asked:
     max_tokens: int | None = None
     model: str
     adapter: str | None = None
+    shortening: Shortening | None = None
+    """Have the model read shortened passages beside the quotes, in the room of `k` whole ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What the documents say to a question (passages and sentences, best first), and how well."""
+    """What the documents say to a question (passages and sentences, best first), and how well.
+
+    `further` passages are good for context alone, not for quotes.
+    """
 
     question: Question
     passages: tuple[Passage, ...]
+    further: tuple[Passage, ...] = ()
     sentences: tuple[Sentence, ...]
     features: dict[str, float]
     support: float
@@ -69,10 +79,12 @@ class QaAnswer:
     support_score: float
     citations: tuple[Citation, ...]
     usage: dict[str, int]
+    compression: Any = None
+    """What was made shorter, where that was asked for."""
 
     def as_json(self) -> dict[str, Any]:
         """The reply of POST /v1/qa."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 async def answer(services: Services, metrics: Metrics, user: str, asked: Asked) -> QaAnswer:
@@ -90,10 +102,13 @@ async def answer(services: Services, metrics: Metrics, user: str, asked: Asked) 
             support_score=found.support,
             citations=(),
             usage=NO_USAGE,
+            compression=asked.shortening.report() if asked.shortening else None,
         )
     citations = cite(found.sentences)
-    worded, usage = await word(services, metrics, asked, [one.quote for one in citations])
-    borne_out = is_borne_out(found.question, worded, [one.quote for one in citations])
+    quotes = [one.quote for one in citations]
+    context = await _context(services, asked, found, quotes)
+    worded, usage = await word(services, metrics, asked, [*context, *quotes])
+    borne_out = is_borne_out(found.question, worded, quotes)
     return QaAnswer(
         answer=worded if borne_out else citations[0].quote,
         quote=citations[0].quote,
@@ -101,6 +116,7 @@ async def answer(services: Services, metrics: Metrics, user: str, asked: Asked) 
         support_score=found.support,
         citations=citations,
         usage=usage,
+        compression=asked.shortening.report() if asked.shortening else None,
     )
 
 
@@ -109,23 +125,38 @@ async def find(services: Services, user: str, asked: Asked) -> Evidence:
     if not asked.question.strip():
         raise InvalidRequest("The question is empty.", "question", "invalid_value")
     vector = (await services.embedder.embed([asked.question]))[0]
+    near = max(asked.k, READ)
+    most = reach(asked.shortening, asked.k) if asked.shortening else asked.k
     found = await services.keeper.search(
-        user, asked.question, vector, store_ids=asked.store_ids, k=max(asked.k, READ)
+        user, asked.question, vector, store_ids=asked.store_ids, k=max(most, near)
     )
     rarity = await services.keeper.rarity(user, asked.question, store_ids=asked.store_ids)
     question = analyse(asked.question, rarity)
-    chosen = shortlist(sentences_of(question, found))
+    chosen = shortlist(sentences_of(question, found[:near]))
     vectors = await services.embedder.embed([one.text for one in chosen])
     compared = with_cosines(chosen, [float(cosine) for cosine in vectors @ vector] if chosen else [])
-    passages, ranked = reread(found, compared, asked.k)
+    ordered, _ = reread(found[:near], compared, near)
+    passages, ranked = reread(found[:near], compared, asked.k)
     features = support_features(passages, ranked)
     return Evidence(
         question=question,
         passages=tuple(passages),
+        further=tuple([*ordered[asked.k :], *found[near:]][: most - asked.k]),
         sentences=tuple(ranked),
         features=features,
         support=support(features) if passages else 0.0,
     )
+
+
+async def _context(services: Services, asked: Asked, found: Evidence, quotes: Sequence[str]) -> list[str]:
+    """The shortened passages that the model reads before the quotes; none unless that was asked for."""
+    if asked.shortening is None:
+        return []
+    able = await services.generator.capabilities()
+    beside = await services.generator.count("\n".join([*quotes, asked.question, INSTRUCTION]))
+    room = able.max_context - (asked.max_tokens or ANSWER_TOKENS) - beside - AROUND_TOKENS
+    passages = [*found.passages, *found.further]
+    return await within(asked.shortening, passages, asked.k, asked.question, room)
 
 
 def cite(ranked: Sequence[Sentence]) -> tuple[Citation, ...]:
@@ -156,6 +187,7 @@ async def word(
         fingerprint="",
         jobs=((ChatPrompt(messages=({"role": "user", "content": content},)), sampling),),
         adapter=asked.adapter,
+        shortening=asked.shortening,
     )
     parts: list[str] = []
     prompt_tokens = completion_tokens = 0

@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from actors.messages import Citation, InvalidRequest, Passage
 from serve.services import Services
-from serve.shortening import Shortening
+from serve.shortening import Short, Shortening
 from serve.wire import ChatRequest, Message
 
 INSTRUCTION = (
     "Answer from the passages below where they bear on the question, and cite them as [1], [2]. "
     "If they do not hold the answer, say so."
 )
+
+MOST_PASSAGES = 100
+SPARE = 2
+"""Passages found beyond those that are expected to fit: some are shorter than others."""
 
 
 async def passages_for(services: Services, user: str, body: ChatRequest) -> list[Passage]:
@@ -37,6 +42,31 @@ async def shown(
     shorts = await shortening.shorten_passages(passages, _last_question(body.messages))
     shortening.count(shorts)
     return [replace(one, text=short.text) for one, short in zip(passages, shorts, strict=True)]
+
+
+def reach(shortening: Shortening, k: int) -> int:
+    """Passages to find where shortened ones fit into the room of `k` whole ones."""
+    return min(MOST_PASSAGES, ceil(k / shortening.share) + SPARE)
+
+
+async def within(
+    shortening: Shortening, passages: Sequence[Passage], k: int, question: str, room: int
+) -> list[str]:
+    """The shortened texts of as many passages, best first, as fit into the tokens of `k` whole ones.
+
+    `room` is the most that there is. None where the compressor is in trouble.
+    """
+    shorts = await shortening.shorten_passages(passages, question)
+    if not shortening.available:
+        return []
+    room = min(room, sum(one.tokens_before for one in shorts[:k]))
+    taken: list[Short] = []
+    for short in shorts:
+        if short.tokens_after <= room:
+            taken.append(short)
+            room -= short.tokens_after
+    shortening.count(taken)
+    return [one.text for one in taken]
 
 
 def with_passages(

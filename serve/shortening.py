@@ -39,13 +39,13 @@ class Short:
 class Shortening:
     """Makes texts shorter as a request asks, and counts those that came into its prompt.
 
-    A compressor in trouble leaves texts as they are: it never fails a request.
+    A compressor in trouble is not `available` from then on: texts stay as they are, and no request fails.
     """
 
     def __init__(self, services: Services, budget: Budget, question_aware: bool = False) -> None:
         self._services = services
         self._budget = budget
-        self._available = True
+        self.available = True
         self._seen: list[Compressed] = []
         self.question_aware = question_aware
         self.tokens_before = 0
@@ -81,7 +81,7 @@ class Shortening:
         """
         fit = [one for one in pieces if self._can_be_read(one)]
         found: dict[str, Compressed] = {}
-        if fit and self._available:
+        if fit and self.available:
             asked = question if self.question_aware else None
             shortened = self._services.compressor.shorten(
                 [one.text for one in fit],
@@ -91,7 +91,7 @@ class Shortening:
                 force=force,
             )
             made = await attempted(shortened, "shortening a prompt", SHORTEN_S)
-            self._available = made is not None
+            self.available = made is not None
             self._seen += made or []
             found = dict(zip((one.text for one in fit), made or (), strict=False))
         return [_short(one.text, found.get(one.text)) for one in pieces]
@@ -113,7 +113,7 @@ class Shortening:
 
     def report(self) -> Any:
         """What a reply says of it."""
-        if not self._available:
+        if not self.available:
             return "unavailable"
         return {
             "tokens_before": self.tokens_before,

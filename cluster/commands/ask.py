@@ -7,10 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from actors.messages import Json
-from cluster.context import JsonFlag, KeyOption, UrlOption, emit, settings_of
+from cluster.context import JsonFlag, KeyOption, UrlOption, emit, note, settings_of
 
 GLANCE = 200
 """Characters of a quote that are shown beside its place; --json gives all of it."""
+CompressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--compress", metavar="auto|SHARE", help="Shorten what the model reads; auto where it pays."
+    ),
+]
 NOTHING = "Nothing in the documents supports an answer."
 
 
@@ -23,6 +29,7 @@ def ask(
     ] = None,
     k: Annotated[int | None, typer.Option("-k", min=1, max=100, help="Passages to read.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Model that words the answer.")] = None,
+    compress: CompressOption = None,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonFlag = False,
@@ -35,11 +42,38 @@ def ask(
         body: dict[str, Any] = {"question": question, "k": k, "model": model}
         if store:
             body["vector_store_ids"] = [store_id(client, name) for name in store]
+        if compress is not None:
+            body["compression"] = compression_of(compress)
         answer = client.post("/v1/qa", {key: value for key, value in body.items() if value is not None})
     if as_json:
         emit(answer)
     else:
         show_answer(answer)
+        note_compression(answer.get("compression"))
+
+
+def compression_of(budget: str) -> Json:
+    """What a request says of a `--compress` option. Raises BadParameter."""
+    if budget == "auto":
+        return {"budget": budget}
+    try:
+        share = float(budget)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise typer.BadParameter("auto, or a share above 0 and at most 1", param_hint="--compress")
+    return {"budget": share}
+
+
+def note_compression(found: Json) -> None:
+    """Tell what was saved, or why nothing was."""
+    if found == "unavailable":
+        note("compression: unavailable")
+    elif found:
+        before, after = found["tokens_before"], found["tokens_after"]
+        note(
+            "compression: nothing to save" if found["bypassed"] else f"compressed: {before} → {after} tokens"
+        )
 
 
 def show_answer(answer: Json) -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import typer
 
 from actors.messages import Json, NotReady, PalError
-from cluster.commands.ask import cited
+from cluster.commands.ask import CompressOption, cited, compression_of, note_compression
 from cluster.context import FAILED, JsonFlag, KeyOption, UrlOption, emit, note, settings_of
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def chat(
         bool | None,
         typer.Option("--memory/--no-memory", help="Recall and remember; default: as the server is set."),
     ] = None,
+    compress: CompressOption = None,
     url: UrlOption = None,
     api_key: KeyOption = None,
     as_json: JsonFlag = False,
@@ -109,6 +110,8 @@ def chat(
             options["documents"] = {"vector_store_ids": [store_id(client, name) for name in docs]}
         if memory is not None:
             options["memory"] = {"read": memory, "write": memory}
+        if compress is not None:
+            options["compression"] = compression_of(compress)
         conversation = Conversation(options, system, path)
         if session is not None:
             conversation.session = session
@@ -192,10 +195,14 @@ def _answered(client: "Client", conversation: Conversation, text: str, as_json: 
     conversation.record(text, answer)
     citations, memories = extra.get("citations", []), extra.get("memories", [])
     if as_json:
-        emit({"question": text, "answer": answer, "citations": citations, "memories": memories})
+        found = {"question": text, "answer": answer, "citations": citations, "memories": memories}
+        if "compression" in extra:
+            found["compression"] = extra["compression"]
+        emit(found)
     else:
         typer.echo("\n".join(["", *cited(citations)]))
         _note_memory(memories, extra.get("memory"))
+        note_compression(extra.get("compression"))
     return True
 
 

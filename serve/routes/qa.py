@@ -9,8 +9,9 @@ from starlette.responses import JSONResponse, Response
 from serve.openapi import Reply, Usage
 from serve.qa import Asked, answer
 from serve.services import ServicesDep, UserDep
+from serve.shortening import asked_for
 from serve.streams import GONE_STATUS, ClientGone, while_there
-from serve.wire import Body
+from serve.wire import Body, CompressionOptions
 
 router = APIRouter(prefix="/v1", tags=["qa"])
 
@@ -26,6 +27,7 @@ class QaRequest(Body):
     k: Annotated[int, Field(ge=1, le=100)] | None = None
     max_tokens: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     model: Annotated[str, Field(max_length=256)] | None = None
+    compression: CompressionOptions | None = None
 
 
 class CitedPlace(Reply):
@@ -48,6 +50,7 @@ class QaReply(Reply):
     support_score: float
     citations: list[CitedPlace]
     usage: Usage
+    compression: Any = None
 
 
 QA_RESPONSES: dict[int | str, dict[str, Any]] = {200: {"model": QaReply}}
@@ -67,6 +70,7 @@ async def answer_question(
         max_tokens=body.max_tokens,
         model=model,
         adapter=catalog.adapter_of(model),
+        shortening=asked_for(services, body.compression),
     )
     work = answer(services, request.app.state.metrics, user, asked)
     try:

@@ -38,6 +38,29 @@ def test_no_support_is_said_plainly_and_is_no_failure(fake) -> None:
     assert (result.exit_code, result.stdout.strip()) == (0, NOTHING)
 
 
+@pytest.mark.parametrize(
+    ("compression", "said"),
+    [
+        ({"tokens_before": 900, "tokens_after": 450, "bypassed": False}, "900 → 450"),
+        ({"tokens_before": 90, "tokens_after": 90, "bypassed": True}, "nothing to save"),
+        ("unavailable", "unavailable"),
+    ],
+)
+def test_what_was_shortened_is_said_beside_the_answer(fake, compression, said: str) -> None:
+    fake.on("POST", "/v1/qa", {**ANSWER, "compression": compression})
+    result = pal.invoke(app, ["ask", "Which city?", "--compress", "0.5", "--url", fake.url])
+    assert said in result.stderr
+    assert "compress" not in result.stdout
+    assert fake.bodies("/v1/qa") == [{"question": "Which city?", "compression": {"budget": 0.5}}]
+
+
+@pytest.mark.parametrize("budget", ["half", "0", "1.5", "nan"])
+def test_a_budget_that_is_no_share_is_refused_here(fake, budget: str) -> None:
+    result = pal.invoke(app, ["ask", "Which city?", "--compress", budget, "--url", fake.url])
+    assert result.exit_code == 2
+    assert "--compress" in result.stderr
+
+
 def test_json_is_the_servers_object(fake) -> None:
     fake.on("POST", "/v1/qa", ANSWER)
     result = pal.invoke(app, ["ask", "Which city?", "--json", "--url", fake.url])

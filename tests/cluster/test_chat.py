@@ -53,6 +53,17 @@ def test_piped_lines_are_turns_of_one_conversation(server) -> None:
     assert server.bodies("/v1/chat/completions")[0]["model"] == "base"
 
 
+def test_compression_is_asked_for_and_reported(server) -> None:
+    saved = {"tokens_before": 90, "tokens_after": 45, "bypassed": False}
+    extra = {"palimpsest": {"compression": saved}}
+    server.routes["POST", "/v1/chat/completions"] = lambda _: (200, [chunk("Yes.", **extra)])
+    said = pal.invoke(app, ["chat", "--compress", "auto", "--url", server.url], input="hi\n")
+    assert "90 → 45" in said.stderr
+    assert server.bodies("/v1/chat/completions")[0]["compression"] == {"budget": "auto"}
+    as_json = pal.invoke(app, ["chat", "--compress", "0.5", "--json", "--url", server.url], input="hi\n")
+    assert json.loads(as_json.stdout)["compression"] == saved
+
+
 def test_system_model_and_documents_are_passed_on(server) -> None:
     said = ["--system", "Be brief.", "--model", "m", "--temperature", "0.5", "--docs", "notes"]
     pal.invoke(app, ["chat", *said, "--url", server.url], input="hi\n")
