@@ -186,7 +186,7 @@ class CompressionSettings(Section):
     """The few budgets that "auto" picks from, so that a text keeps the same words and prefix caches hit."""
     protect: tuple[ProtectKind, ...] = get_args(ProtectKind)
     """What is always kept whole."""
-    quote_characters: int = Field(default=160, ge=0, le=2000)
+    quote_characters: int = Field(default=100, ge=0, le=2000)
     """Longest quotation that is kept whole, in characters."""
     least_tokens: int = Field(default=50, ge=0)
     """Texts of at most this many tokens are left whole unless a request forces it."""

@@ -31,9 +31,9 @@ _UNIT = (
     r"|tons?|tonnes?|gallons?|pints?|cups?|knots?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?"
     r"|months?|years?|yrs?|decades?|centur(?:y|ies)|dozens?|hundreds?|thousands?|millions?|billions?"
     r"|trillions?|dollars?|cents?|euros?|yen|rupees?|francs?|times|fold|words?|tokens?|characters?|pages?"
-    r"|people|users?|points?|votes?|seats?|a\.?m|p\.?m|noon|BCE?|AD|CE|square|cubic|per)"
+    r"|people|users?|points?|votes?|seats?|a\.?m|p\.?m|noon|sq\.?|BCE?|AD|CE|square|cubic|per)"
     r"|[kMGTPmµμncdh]?(?:m[²³23]?|g|s|Hz|B|b|bps|W|Wh|V|A|J|l|L|Pa|mol|N|bar|cal|eV|Ω)|[KMG]iB|kt|mph|rpm|fps|dpi|ppm"
-    r"|psi|in|ft|yd|mi|lbs?|oz|ha|px|pt|em|dB|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK)(?!\w))"
+    r"|psi|ft|yd|mi|lbs?|oz|ha|px|pt|em|dB|USD|EUR|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK)(?!\w))"
 )
 _SIGN = r"(?:(?<!\w)[+\-−±≈~<>≤≥]=?[ ]?)?"
 _MONEY = (

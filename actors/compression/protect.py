@@ -13,7 +13,7 @@ from configs.schema import ProtectKind
 
 KINDS: tuple[ProtectKind, ...] = get_args(ProtectKind)
 """Everything that can be protected."""
-QUOTE_CHARACTERS = 160
+QUOTE_CHARACTERS = 100
 """Longest quotation that is protected, unless told otherwise."""
 _SHORT = 64
 """Characters of a word whose signs are remembered."""
