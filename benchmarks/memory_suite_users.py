@@ -52,7 +52,8 @@ class Templates:
     def __init__(self, shown: Mapping[str, Any], group: Mapping[str, Any], seed: int) -> None:
         self.slots: Mapping[str, Slot] = group.get("slots", shown["slots"])
         self.chatter: Sequence[str] = shown["chatter"]
-        self.several = {name: {**shown["several"][name], **own} for name, own in group["several"].items()}
+        several = group["several"].items()
+        self.several = {name: {**shown["several"].get(name, {}), **own} for name, own in several}
         self._nouns = group["nouns"]
         self._special = group["special"]
         self.random = random.Random(seed)

@@ -151,17 +151,17 @@ class _Answer:
         """The `limit` best, of those that may be answered with."""
         numbers = self._source.columns.numbers
         by_number = {int(numbers[one.row]): one for one in ranked}
-        scores = [(number, one.score) for number, one in by_number.items()][:limit]
+        scores = [(number, one.score) for number, one in by_number.items()][: max(limit, doubt.MOST)]
         questions = asked(self._query)
         states = standing.states(
             self._connection, self._user, [number for number, _ in scores], questions, self._limits.as_of
         )
         placed = ordered(scores, states, questions)
         rows = self._source.allowed_rows([one.number for one in placed])
-        kept = [one for one in placed if one.number in rows][:limit]
+        kept = [one for one in placed if one.number in rows][: max(limit, doubt.MOST)]
         found = self._records([one.number for one in kept])
         kept = [one for one in kept if one.number in found]
-        kept = self._newest_first(kept, rows, by_number, states, questions, found)
+        kept = self._newest_first(kept, rows, by_number, states, questions, found)[:limit]
         findings = [self._finding(one, rows[one.number], by_number, states, found, kept) for one in kept]
         reasons = why.reasons(self._source, self._query, findings)
         return [
@@ -187,14 +187,14 @@ class _Answer:
                 found[one.number],
                 one.number,
                 ranked[one.number].score if one.number in ranked else one.score,
+                ranked[one.number].parts if one.number in ranked else {},
                 float(vector @ self._vector),
-                [state for state in states if state.memory == one.number],
+                states,
                 questions,
             )
             for one, vector in zip(kept, vectors, strict=False)
         ]
-        settled = bool(kept) and kept[0].answers
-        first = doubt.newest_first(self._query, told, vectors, settled)
+        first = doubt.newest_first(self._query, told, vectors)
         return moved_up(kept, first, "is the newest on what is asked")
 
     def _finding(

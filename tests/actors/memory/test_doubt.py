@@ -5,7 +5,8 @@ import pytest
 
 from actors.memory.asking import Asked
 from actors.memory.currency import Placed, State, moved_up
-from actors.memory.doubt import Told, newest_first, present, sure, unreal
+from actors.memory.doubt import newest_first, present, sure
+from actors.memory.matter import Told
 from actors.memory.vectors import Vectors
 
 QUESTION = "Where do I work out?"
@@ -26,14 +27,13 @@ OLD = told(1, "I work out at Ironworks.", 1.0)
 NEW = told(2, "I train over at FitBarn these days.", 2.0)
 
 
-def test_the_newer_of_two_on_one_matter_goes_first_if_the_older_is_settled_too() -> None:
-    assert newest_first(QUESTION, [OLD, NEW], close(2), settled=True) == [2, 1]
-    assert newest_first(QUESTION, [OLD, NEW], close(2), settled=False) == [2, 1]
+def test_the_newer_of_two_on_one_matter_goes_first() -> None:
+    assert newest_first(QUESTION, [OLD, NEW], close(2)) == [2, 1]
 
 
 def test_what_is_right_already_stays() -> None:
-    assert newest_first(QUESTION, [NEW, OLD], close(2), settled=True) == []
-    assert newest_first(QUESTION, [OLD], close(1), settled=False) == []
+    assert newest_first(QUESTION, [NEW, OLD], close(2)) == []
+    assert newest_first(QUESTION, [OLD], close(1)) == []
 
 
 @pytest.mark.parametrize(
@@ -43,18 +43,17 @@ def test_what_is_right_already_stays() -> None:
         told(2, "I wish I could train at FitBarn now.", 2.0),
         told(2, "Should I train at FitBarn now?", 2.0),
         told(2, "I train at FitBarn now.", 2.0, speaker="assistant "),
-        told(2, "I train at FitBarn now.", 2.0, ended=True),
         told(2, "I train at FitBarn now. " + "It rained all day and we told each other stories. " * 6, 2.0),
     ],
 )
 def test_another_matter_a_wish_a_question_another_speaker_what_ended_and_stories_stay(other: Told) -> None:
     vectors = close(2, 0.05) if other.near < 0.5 else close(2)
-    assert newest_first(QUESTION, [OLD, other], vectors, settled=True) == []
+    assert newest_first(QUESTION, [OLD, other], vectors) == []
 
 
 def test_an_unreal_leader_gives_way_where_nothing_is_settled() -> None:
     wish = told(3, "I wish I could work out at the Ritz.", 9.0, score=6.0)
-    assert newest_first(QUESTION, [wish, OLD], close(2), settled=False) == [1]
+    assert newest_first(QUESTION, [wish, OLD], close(2)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -68,18 +67,16 @@ def test_an_unreal_leader_gives_way_where_nothing_is_settled() -> None:
         ("How many gyms do I know?", False),
         ("What languages do I speak?", False),
         ("Which bus do I take?", True),
+        ("Where was it that I live again?", True),
+        ("Which shoes do I run in?", True),
+        ("How much do we spend on rent?", True),
+        ("How long have I played?", False),
     ],
 )
 def test_questions_of_how_things_are(question: str, now: bool) -> None:
     assert present(question) is now
     if not now:
-        assert newest_first(question, [OLD, NEW], close(2), settled=True) == []
-
-
-def test_unreal() -> None:
-    assert unreal("If I were rich I would live in Monaco.")
-    assert unreal("My sister said it is Ironworks.")
-    assert not unreal("I live in Ghent.")
+        assert newest_first(question, [OLD, NEW], close(2)) == []
 
 
 def test_values_side_by_side_and_the_past_are_no_matter_of_the_newest() -> None:
