@@ -1,6 +1,7 @@
 """The whole service in one process, under uvicorn. Knows no Ray."""
 
 import asyncio
+import gc
 import signal
 import socket
 import sys
@@ -76,6 +77,7 @@ async def _run(
             await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if loading.done():
                 loading.result()
+                gc.freeze()
                 on_ready()
                 await stopping
             else:
