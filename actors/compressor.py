@@ -150,7 +150,7 @@ class Compressor:
         for text, keep in zip(texts, stored, strict=True):
             known = self._known.get(text, share, force)
             if known is None:
-                if keep is None or keep.policy != shortener.identity:
+                if keep is None or keep.policy != shortener.identity or not keep.scores:
                     (keep,) = _scored(shortener, [text])
                 known = self._compress(shortener, text, budget, None, force, 0, keep.scores)
                 if not known.bypassed:

@@ -118,4 +118,5 @@ def _is_prose(message: dict[str, Any], content: str) -> bool:
     """Whether it is what somebody said, and neither a call nor data."""
     said = content.strip()
     is_data = any(said.startswith(first) and said.endswith(last) for first, last in ("{}", "[]"))
-    return message["role"] in ("user", "assistant") and "tool_calls" not in message and not is_data
+    is_said = message["role"] in ("user", "assistant") and "tool_calls" not in message
+    return bool(said) and is_said and not is_data
