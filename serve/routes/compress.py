@@ -16,6 +16,9 @@ router = APIRouter(prefix="/v1", tags=["compress"])
 
 LONGEST_QUESTION = 4000
 """Characters."""
+Place = Annotated[list[int], Field(min_length=2, max_length=2)]
+"""Start and end, in characters."""
+Text = Annotated[str, Field(json_schema_extra={"minLength": 1, "pattern": r"\S"})]
 Auto = Annotated[str, Field(json_schema_extra={"enum": ["auto"]})]
 Share = Annotated[float, Field(json_schema_extra={"exclusiveMinimum": 0, "maximum": 1})]
 
@@ -23,7 +26,7 @@ Share = Annotated[float, Field(json_schema_extra={"exclusiveMinimum": 0, "maximu
 class CompressRequest(Body):
     """POST /v1/compress."""
 
-    text: str
+    text: Text
     budget: Share | Auto
     question: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)] | None = None
     force: bool | None = None
@@ -36,7 +39,7 @@ class CompressReply(Reply):
     tokens_before: int
     tokens_after: int
     bypassed: bool
-    kept: list[tuple[int, int]]
+    kept: list[Place]
     budget: float
     over_budget: bool
     protected: int
