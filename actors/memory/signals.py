@@ -265,7 +265,8 @@ def _frequency(hits: Hits, size: int) -> Floats:
     """BM25 of one term without its rarity: the frequency, saturated and by the memory's length."""
     held = len(hits.rows)
     rarity = max(math.log((size - held + 0.5) / (held + 0.5)), 1e-6)
-    return np.clip(hits.scores / rarity, 0.05, MOST_FREQUENT).astype(np.float32)
+    found: Floats = np.clip(hits.scores / rarity, 0.05, MOST_FREQUENT).astype(np.float32)
+    return found
 
 
 def _cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Floats:
@@ -275,7 +276,8 @@ def _cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Flo
     cosines = np.asarray(source.cosines(vector), np.float32)
     known = np.isfinite(cosines) & (near.allowed > 0)
     if known.all() and size:
-        return np.subtract(cosines, cosines.mean(), dtype=np.float32)
+        above: Floats = cosines - cosines.mean()
+        return above
     if not known.any():
         return np.zeros(size, np.float32)
     return np.where(known, cosines - cosines[known].mean(), 0).astype(np.float32)
