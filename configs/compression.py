@@ -51,6 +51,8 @@ class CompressionTraining(Section):
     """Chunks sampled in one iteration."""
     choices: int = Field(default=16, ge=1)
     """Choices of words sampled for one chunk: each is judged against the others; 1 takes a critic instead."""
+    credit: Literal["word", "choice"] = "word"
+    """Credit each word with the answers it belongs to, or every word with the whole choice's worth."""
     epochs: int = Field(default=2, ge=1)
     """Passes over one iteration's samples."""
     minibatch: int = Field(default=32, ge=1)

@@ -18,6 +18,7 @@ from ray.rllib.connectors.learner import (
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.distribution.torch.torch_distribution import TorchDistribution
+from ray.rllib.core.learner.learner import ENTROPY_KEY, POLICY_LOSS_KEY
 from ray.rllib.core.rl_module.apis import ValueFunctionAPI
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.core.rl_module.torch import TorchRLModule
@@ -26,6 +27,7 @@ from ray.tune.registry import register_env
 
 from actors.compression.environment import ChunkEnvironment, Task, WordEnvironment
 from actors.compression.features import WIDTH
+from actors.compression.reward import better
 from actors.models import keep
 from configs.compression import CompressionTraining
 
@@ -127,21 +129,26 @@ class KeepModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
 
 
 class LeaveOneOut(ConnectorV2):  # type: ignore[misc]
-    """Advantages [B, S]: each choice against the mean of the others of its chunk, over their spread."""
+    """Advantages of choices [B, S], or of their words [B, S, N], against the other choices of the chunk."""
+
+    def __init__(self, *args: Any, by_word: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._by_word = by_word
 
     def __call__(
         self, *, rl_module: Any, episodes: list[Any], batch: dict[str, Any], **kwargs: Any
     ) -> dict[str, Any]:
         """Add advantages and returns to the batch."""
-        worth = np.stack(
-            [episode.get_infos(-1)["worth"] for episode in self.single_agent_episode_iterator(episodes)]
-        )
-        choices = worth.shape[1]
-        better = (worth - worth.mean(axis=1, keepdims=True)) * choices / (choices - 1)
-        better /= worth.std(axis=1, keepdims=True) + 1e-4
+        told = [episode.get_infos(-1) for episode in self.single_agent_episode_iterator(episodes)]
+        worth = np.stack([info["worth"] for info in told])
+        if self._by_word:
+            gain = np.stack([info["credit"] for info in told])
+            gain /= gain.std() + 1e-6
+        else:
+            gain = np.stack([better(one) / (one.std() + 1e-4) for one in worth])
         for held in batch.values():
             device = held[Columns.OBS]["rows"].device
-            held[Postprocessing.ADVANTAGES] = torch.as_tensor(better, device=device)
+            held[Postprocessing.ADVANTAGES] = torch.as_tensor(gain, device=device)
             held[Postprocessing.VALUE_TARGETS] = torch.as_tensor(worth, device=device)
         return batch
 
@@ -159,7 +166,30 @@ class KeepLearner(PPOTorchLearner):  # type: ignore[misc]
         if not self.config.use_critic:
             self._learner_connector.remove(AddOneTsToEpisodesAndTruncate)
             self._learner_connector.remove(GeneralAdvantageEstimation)
-            self._learner_connector.append(LeaveOneOut())
+            self._learner_connector.append(LeaveOneOut(by_word=self.config.learner_config_dict["by_word"]))
+
+    def compute_loss_for_module(
+        self, *, module_id: str, config: PPOConfig, batch: dict[str, Any], fwd_out: dict[str, Any]
+    ) -> torch.Tensor:
+        """PPO's clipped loss: over whole choices, or over each word of each choice."""
+        if config.use_critic or not config.learner_config_dict["by_word"]:
+            whole = super().compute_loss_for_module(
+                module_id=module_id, config=config, batch=batch, fwd_out=fwd_out
+            )
+            return cast(torch.Tensor, whole)
+        now = MaskedBernoulli(fwd_out[Columns.ACTION_DIST_INPUTS])
+        before = MaskedBernoulli(batch[Columns.ACTION_DIST_INPUTS])
+        choices = batch[Columns.ACTIONS].to(now.logits.dtype)
+        ratio = torch.exp(
+            keep.log_likelihoods(now.logits, now.mask, choices)
+            - keep.log_likelihoods(before.logits, now.mask, choices)
+        )
+        gain = batch[Postprocessing.ADVANTAGES]
+        bounded = torch.clamp(ratio, 1 - config.clip_param, 1 + config.clip_param)
+        loss = -(torch.min(gain * ratio, gain * bounded) * now.mask[:, None]).sum(dim=-1).mean()
+        nats = now.entropy().mean()
+        self.metrics.log_dict({POLICY_LOSS_KEY: loss, ENTROPY_KEY: nats}, key=module_id, window=1)
+        return loss - config.entropy_coeff * nats
 
 
 class Learner:
@@ -246,7 +276,10 @@ def _configuration(settings: CompressionTraining, task: Task) -> PPOConfig:
             num_learners=0,
             num_gpus_per_learner=int(_on_cuda(settings.device)),
             learner_class=KeepLearner,
-            learner_config_dict={"device": settings.device},
+            learner_config_dict={
+                "device": settings.device,
+                "by_word": settings.credit == "word" and task.choices > 1,
+            },
         )
         .callbacks(on_episode_end=_log_outcome)
         .training(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from actors.compression.chunks import Chunk
 from actors.compression.features import WIDTH
 from actors.compression.policy import CHUNK
-from actors.compression.reward import Places, Scorer, Weights, achieved, reward
+from actors.compression.reward import Places, Scorer, Weights, achieved, credit, reward
 
 Observation = dict[str, NDArray[np.float32]]
 REACH = 15
@@ -58,8 +58,8 @@ class ChunkEnvironment(gymnasium.Env):  # type: ignore[misc]
     """One step an episode: all words of a chunk are chosen at once, S times over.
 
     Observation: `rows` [N, W], `mask` [N], `costs` [N], `budget` [1]. Action: MultiBinary [S, N]. The reward
-    is the mean over the choices; `info` holds each choice's `worth` [S], the mean `utility` (questions that
-    keep their answer) and the mean `ratio` (tokens kept).
+    is the mean over the choices; `info` holds each choice's `worth` [S], each word's `credit` against other
+    choices [S, N], the mean `utility` (questions that keep their answer) and the mean `ratio` (tokens kept).
     """
 
     def __init__(self, task: Task) -> None:
@@ -97,6 +97,10 @@ class ChunkEnvironment(gymnasium.Env):  # type: ignore[misc]
         masks = np.asarray(action, np.bool_)[:, : len(chunk.costs)]
         worth = self.task.worth(self._number, masks, self._budget)
         info = {"worth": worth, **outcome(chunk, masks)}
+        if self.task.choices > 1:
+            own = np.zeros((self.task.choices, self.longest), np.float32)
+            own[:, : len(chunk.costs)] = credit(self.task.weights, masks, chunk.places, worth)
+            info["credit"] = own
         return self._observation(), float(worth.mean()), True, False, info
 
     def _observation(self) -> Observation:

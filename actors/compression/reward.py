@@ -49,6 +49,14 @@ class Places:
         result: Masks = np.logical_or.reduceat(whole, self.first, axis=1)
         return result
 
+    def words(self, count: int) -> Floats:
+        """1 for each word that belongs to a place of a question's answer [Q, T], of `count` words."""
+        question = np.searchsorted(self.first, np.arange(len(self.start)), side="right") - 1
+        found = np.zeros((self.questions, count), np.float32)
+        for row, start, end in zip(question, self.start, self.end, strict=True):
+            found[row, start:end] = 1
+        return found
+
 
 def find(text: str, words: Sequence[Word], answer: str) -> list[tuple[int, int]]:
     """Every place of an answer as a range of words; inside longer words only if it stands nowhere whole."""
@@ -106,6 +114,29 @@ def reward(
     if weights.budget:
         worth -= np.float32(weights.budget) * np.abs(achieved(masks, costs) - np.float32(budget))
     return worth
+
+
+def better(worth: Floats) -> Floats:
+    """How much better each choice is than the mean of the others, along the first axis [S, …]."""
+    choices = len(worth)
+    if choices == 1:
+        return np.zeros_like(worth)
+    gain: Floats = (worth - worth.mean(axis=0)) * np.float32(choices / (choices - 1))
+    return gain
+
+
+def credit(weights: Weights, masks: Masks, places: Places, worth: Floats) -> Floats:
+    """How much better each word's fate did than in the other choices [S, T].
+
+    Words are chosen independently, so that an answer's fate says nothing of the words outside it: each word
+    is credited with the answers that it belongs to, and with the other terms of the choice's `worth` [S].
+    """
+    if not weights.answers or not places.questions:
+        return np.repeat(better(worth)[:, None], masks.shape[1], axis=1)
+    kept = places.kept(masks).astype(np.float32) * np.float32(weights.answers / places.questions)
+    rest = better(worth - kept.sum(axis=1))
+    own: Floats = better(kept) @ places.words(masks.shape[1]) + rest[:, None]
+    return own
 
 
 def achieved(masks: Masks, costs: NDArray[np.int64]) -> Floats:

@@ -131,11 +131,15 @@ def calibrated(logits_B_T: Tensor, mask_B_T: Tensor, costs_B_T: Tensor, budget_B
     return logits_B_T - (shift + pull - pull.detach())[:, None]
 
 
+def log_likelihoods(logits_B_T: Tensor, mask_B_T: Tensor, choices_B_S_T: Tensor) -> Tensor:
+    """Log-probability of each word's fate in each choice [B, S, T], 0 where there is no word."""
+    logits = logits_B_T[:, None]
+    return (choices_B_S_T * logits - nn.functional.softplus(logits)) * mask_B_T[:, None]
+
+
 def log_likelihood(logits_B_T: Tensor, mask_B_T: Tensor, choices_B_S_T: Tensor) -> Tensor:
     """Log-probability of each choice over the real words [B, S]."""
-    logits = logits_B_T[:, None]
-    each = choices_B_S_T * logits - nn.functional.softplus(logits)
-    return (each * mask_B_T[:, None]).sum(dim=-1)
+    return log_likelihoods(logits_B_T, mask_B_T, choices_B_S_T).sum(dim=-1)
 
 
 def entropy(logits_B_T: Tensor, mask_B_T: Tensor) -> Tensor:

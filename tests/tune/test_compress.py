@@ -106,6 +106,7 @@ def test_ppo_keeps_as_many_answers_as_the_oracle() -> None:
     "changed",
     [
         {"choices": 1},
+        {"credit": "choice"},
         {"policy": "attention"},
         {"environment": "word", "chunks": 2},
         {"calibrate": False, "reward": {"answers": 0, "reconstruction": 1}},

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from actors.compression.reward import Places, Weights, achieved, find, recovered_bits, reward
+from actors.compression.reward import (
+    Places,
+    Weights,
+    achieved,
+    better,
+    credit,
+    find,
+    recovered_bits,
+    reward,
+)
 from actors.compression.words import split
 
 COSTS = np.array([1, 2, 1, 4], np.int64)
@@ -61,3 +70,30 @@ def test_recovered_bits_count_kept_words_and_what_their_neighbours_tell() -> Non
 
 def test_the_achieved_share_counts_tokens() -> None:
     assert achieved(masks("xxxx", "....", "...x"), COSTS).tolist() == [1, 0, 0.5]
+
+
+def test_each_word_is_credited_with_its_own_answers_and_the_rest_of_the_worth() -> None:
+    places = Places.of([[(0, 1)], [(2, 4)]])
+    choices = masks("x...", "..xx")
+    weights = Weights(answers=1)
+    worth = reward(weights, 0, choices, places, COSTS, BITS, 0.5)
+    assert worth.tolist() == [0.5, 0.5]
+    own = credit(weights, choices, places, worth)
+    assert own.tolist() == [[0.5, 0, -0.5, -0.5], [-0.5, 0, 0.5, 0.5]]
+    more = credit(weights, choices, places, worth + np.array([1, 0], np.float32))
+    np.testing.assert_allclose(more - own, [[1] * 4, [-1] * 4])
+    only = credit(Weights(answers=0), choices, places, np.array([1, 0], np.float32))
+    assert only.tolist() == [[1] * 4, [-1] * 4]
+
+
+def test_credit_is_an_unbiased_view_of_the_worth() -> None:
+    chance = np.random.default_rng(5)
+    places = Places.of([[(0, 2)], [(1, 3), (4, 5)], [(5, 6)]])
+    kept = chance.random((40_000, 6)) < 0.5
+    costs, bits = np.ones(6, np.int64), np.ones(6, np.float32)
+    weights = Weights(budget=0.3)
+    worth = reward(weights, 0, kept, places, costs, bits, 0.5)
+    by_choice = (better(worth)[:, None] * (kept - 0.5)).mean(axis=0)
+    own = credit(weights, kept, places, worth) * (kept - 0.5)
+    np.testing.assert_allclose(own.mean(axis=0), by_choice, atol=0.01)
+    assert (own.var(axis=0) <= (better(worth)[:, None] * (kept - 0.5)).var(axis=0)).all()
