@@ -36,6 +36,8 @@ _TELLING = re.compile(
     r" (?:as|for|about|under)\b|\b(?:do you think|did you say|again|would you say|is it that)\b",
     re.IGNORECASE,
 )
+_AGAIN = re.compile(r"\b(?:was|were)\b(?=.*\bagain\W*$)", re.IGNORECASE)
+"""What is asked for anew with `was`: "What was my locker number again?"."""
 _WAS = re.compile(r"\s(?:was|were)\s*$")
 _THEN_WHAT = re.compile(
     r"[,;.]?\s*(?:what|which|who|where|when|how)(?:'s| was| is| are| were) (?:it|that|they|he|she)(?"
@@ -140,6 +142,7 @@ def asked(question: str, speaker: str = "") -> tuple[Asked, ...]:
     Example: asked("What's Alice's phone number?") begins with Asked("alice", "phone").
     """
     me = speaker.strip().lower() or "user"
+    question = _AGAIN.sub(lambda was: {"was": "is", "were": "are"}[was[0].lower()], question)
     question = _THE_ONE.sub(r"\1 \2 does \3 \4", _THEN_WHAT.sub("", question.strip().rstrip("?!. ")))
     told, tellings = _TELLING.subn(" ", _NOW.sub("", question))
     clause = clause_of(_WAS.sub("", told) if tellings else told)

@@ -113,10 +113,9 @@ def newest_first(
     if len(told) < 2 or not present(question):
         return []
     chances = likely(question, told, vectors[:MOST], weights).tolist()
-    settled = any(one.answers and one.holds for one in told)
-    beside = [(settled and one.other) or (not one.slots and unreal(one.text)) for one in told]
-    if not all(beside):
-        chances = [0.0 if out else chance for out, chance in zip(beside, chances, strict=True)]
+    supposed = [not one.slots and unreal(one.text) for one in told]
+    if not all(supposed):
+        chances = [0.0 if wish else chance for wish, chance in zip(supposed, chances, strict=True)]
     lead = 0 if chances[0] > PROBABLE else max(range(len(told)), key=lambda at: (chances[at], -at))
     order = sorted(range(len(told)), key=lambda at: (-told[at].at, at))
     newest, none_newer, best = lead, 1.0, 0.0

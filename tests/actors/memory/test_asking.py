@@ -74,3 +74,8 @@ def test_any_text_can_be_asked(text) -> None:
 @pytest.mark.parametrize("question", ["What do I work on?", "What do I study for?", "What do I drive over?"])
 def test_a_particle_gives_a_verb_another_sense(question: str) -> None:
     assert asked(question) == ()
+
+
+def test_what_is_asked_for_again_is_not_the_past() -> None:
+    assert asked("What was my phone number again?")[0] == Asked("user", "phone")
+    assert asked("What was my phone number before?")[0] == Asked("user", "phone", past=True)
