@@ -20,7 +20,7 @@ from actors.compression.words import split
 from actors.models.store import ModelStore
 from benchmarks import compression_data as data_of
 from benchmarks import compression_retrieval as retrieval
-from benchmarks.compression_answers import answers_kept, likelihoods, ratios
+from benchmarks.compression_answers import answers_kept, base, likelihoods, ratios
 from benchmarks.compression_arms import LINGUA, OURS, Arm, Text, ours, peers
 from benchmarks.compression_beside import beside
 from benchmarks.compression_classifier import classifier
@@ -59,6 +59,7 @@ class Options:
     questions: int = 1000
     read: int = 0
     read_budgets: tuple[float, ...] = (0.5,)
+    read_arms: frozenset[str] = frozenset()
     split_seed: int = 0
     test_share: float = 0.25
     cache: Path | None = None
@@ -80,6 +81,9 @@ def main(
     seeds: Annotated[int, typer.Option(help="At most so many of the policies given.")] = 3,
     reader: Annotated[int, typer.Option(help="Questions that the small model reads; 0 for none.")] = 0,
     read_budget: Annotated[list[float] | None, typer.Option(help="Budgets it reads at; repeatable.")] = None,
+    read_arm: Annotated[
+        list[str] | None, typer.Option(help="Only these arms are read; repeatable. Default: all.")
+    ] = None,
     llmlingua: Annotated[
         Path | None, typer.Option(help="Python of an environment that has llmlingua 0.2.2.")
     ] = None,
@@ -104,6 +108,7 @@ def main(
         questions=questions,
         read=reader,
         read_budgets=tuple(read_budget or (0.5,)),
+        read_arms=frozenset(read_arm or ()),
         split_seed=split_seed,
         test_share=test_share,
         cache=cache,
@@ -145,7 +150,7 @@ def measure(options: Options) -> dict[str, Any]:
         "kinds": kinds(texts, found),
         "sweep": {OURS: sweep(_shortener(options), [case.text for case in drawn])},
         "cost": cost(_shortener(options), [case.text for case in test]),
-        "protected": _protected(options, test),
+        "protected": _protected(options, [*test, *train]),
         "domains": _domains(arms),
     }
     if options.lingua is not None:
@@ -173,10 +178,10 @@ def prepared(cases: Sequence[Case], reader: Reader) -> list[Text]:
     return [Text(case, row) for case, row in zip(cases, bits, strict=True)]
 
 
-def _protected(options: Options, test: Sequence[Case]) -> dict[str, Any]:
+def _protected(options: Options, cases: Sequence[Case]) -> dict[str, Any]:
     _say(f"protected places in {PROTECTED_TEXTS} texts")
     other = [case.text for cases in domains().values() for case in cases]
-    real = [*other[: PROTECTED_TEXTS // 4], *(case.text for case in test), *other[PROTECTED_TEXTS // 4 :]]
+    real = [*other, *(case.text for case in cases)]
     return protected(_shortener(options), real, PROTECTED_TEXTS)
 
 
@@ -221,7 +226,8 @@ def _beside_lingua(options: Options, test: Sequence[Case]) -> dict[str, Any]:
 def _read(options: Options, test: Sequence[Case], arms: Sequence[Arm]) -> dict[str, Any]:
     _say(f"the small model reads {options.read} questions")
     texts = prepared(data_of.sample(test, options.read, per_text=PER_TEXT), options.reader)
-    found = outcomes(arms, texts, options.read_budgets)
+    some = [arm for arm in arms if not options.read_arms or base(arm.name) in options.read_arms]
+    found = outcomes(some, texts, options.read_budgets)
     return likelihoods(texts, found, options.reader, options.read_budgets)
 
 

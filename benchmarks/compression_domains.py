@@ -20,6 +20,7 @@ DIALOGUE_SEED = 4242
 CONVERSATIONS, ASKED = 8, 60
 TURNS = 12
 LEAST_WORDS, MOST_WORDS = 60, 500
+MOST_TEXTS = 100
 TABLES, ROWS, CELLS = 24, 7, 5
 
 _QUOTED = re.compile(r"\"[^\"]{2,40}\"")
@@ -71,13 +72,14 @@ _REMARKS = (
 
 
 def domains() -> dict[str, list[Case]]:
-    """All cases by the name of their kind."""
-    return {
+    """Cases by the name of their kind, at most MOST_TEXTS of each, evenly from all."""
+    kinds = {
         "dialogue": list(_dialogues()),
         "technical prose": list(_prose()),
         "code": list(_code()),
         "tables": list(_tables()),
     }
+    return {name: cases[:: -(-len(cases) // MOST_TEXTS)] for name, cases in kinds.items()}
 
 
 def answer_in(said: str, question: str) -> str | None:

@@ -57,8 +57,10 @@ async def documents(
     embedder = Embedder(settings)
     await embedder.start()
     memory = Remembering(embedder, vectors)
+    await memory.embed([one.text for one in some])
     with tempfile.TemporaryDirectory() as directory:
         corpus = await build(articles, settings, memory, Path(directory))
+        memory.save()
         try:
             embedded = await memory.embed([one.text for one in some])
             found = [await _searched(corpus, one, vector) for one, vector in zip(some, embedded, strict=True)]

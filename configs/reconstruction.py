@@ -32,7 +32,7 @@ class ReconstructorTraining(Section):
     """Largest share of the tokens that is kept in training."""
     checkpoint_every: int = Field(default=20, ge=1)
     """Steps between two checkpoints; the last one is kept."""
-    held_out: int = Field(default=32, ge=0)
+    held_out: int = Field(default=24, ge=0)
     """Pieces of held-out documents that it is judged by at the end."""
     judged_budget: float = Field(default=0.5, gt=0, lt=1)
     """Share of the tokens that is kept of those."""
