@@ -161,6 +161,7 @@ def measure(options: Options) -> dict[str, Any]:
         report["retrieval"] = asyncio.run(_retrieved(options, report["documents"]))
     if options.rounds:
         report["serve"] = served(options.data, options.rounds)
+        report["cost"]["prefill_s"] = report["serve"]["prefill_s"]
     return report | {"bars": verdict(report)}
 
 
@@ -214,6 +215,9 @@ def _beside_lingua(options: Options, test: Sequence[Case]) -> dict[str, Any]:
         tokens = sum(options.counter.count(text.case.text) for text in texts)
         seconds[str(budget)] = round(sum(one.seconds for one in made) / tokens * 1000, 4)
     report = {
+        "points": [
+            (budget, round(one.short.ratio, 4)) for (_, budget), rows in found.items() for one in rows
+        ],
         "kept": answers_kept(texts, found)["by_arm"],
         "ratios": ratios(found),
         "cpu_ms_per_token": seconds,

@@ -35,7 +35,8 @@ def draw(report: Mapping[str, Any], example: Shown, folder: Path) -> Path:
     if "llmlingua" in report:
         by_arm[LINGUA] = _at_achieved(report["llmlingua"])
     figures.rate_distortion(by_arm, "answers kept whole", curves)
-    figures.achieved(report["sweep"], ratio)
+    points = {LINGUA: report["llmlingua"]["points"]} if "llmlingua" in report else {}
+    figures.achieved(report["sweep"] | points, ratio)
     cost = report["cost"]
     figures.break_even(cost["prefill_s"], cost["fixed_s"], cost["token_s"], float(MIDDLE), even)
     figures.kept_words(example.words, example.scores, example.kept, words)

@@ -112,9 +112,12 @@ def report_of(found: Mapping[int, Sequence[tuple[Timed, Timed]]]) -> dict[str, A
             "tokens_left": statistics.median(one.tokens for _, one in pairs),
         }
     longest = lengths[str(max(found))]
+    shortest = lengths[str(min(found))]
+    between = max(1.0, longest["tokens"] - shortest["tokens"])
     slowest = min(one["times_faster"] for one in lengths.values())
     return {
         "lengths": lengths,
+        "prefill_s": round((longest["whole_ms"] - shortest["whole_ms"]) / 1e3 / between, 7),
         "faster_at_2k": longest["times_faster"],
         "compressor_share": longest["compressor_share"],
         "slowest": slowest,
