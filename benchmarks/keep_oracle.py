@@ -23,7 +23,7 @@ def learn(settings: CompressionTraining, task: Task) -> dict[str, NDArray[np.flo
             group["lr"] = settings.rate * min(1, 20 * (step + 1) / steps) * (1 - 0.95 * step / steps)
         loss = _loss(settings, task, environment, policy, chance)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
         optimizer.step()
     return {name: value.numpy() for name, value in policy.state_dict().items()}
@@ -61,4 +61,5 @@ def _loss(
 def _better(task: Task, number: int, masks: NDArray[np.bool_], budget: float) -> NDArray[np.float32]:
     worth = task.worth(number, masks, budget)
     others = (worth - worth.mean()) * task.choices / (task.choices - 1)
-    return (others / (worth.std() + 1e-4)).astype(np.float32)
+    scaled: NDArray[np.float32] = (others / (worth.std() + 1e-4)).astype(np.float32)
+    return scaled

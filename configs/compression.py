@@ -49,7 +49,7 @@ class CompressionTraining(Section):
     """Rounds of sampling and learning."""
     chunks: int = Field(default=64, ge=1)
     """Chunks sampled in one iteration."""
-    choices: int = Field(default=16, ge=1)
+    choices: int = Field(default=32, ge=1)
     """Choices of words sampled for one chunk: each is judged against the others; 1 takes a critic instead."""
     credit: Literal["word", "choice"] = "word"
     """Credit each word with the answers it belongs to, or every word with the whole choice's worth."""

@@ -189,7 +189,8 @@ class KeepLearner(PPOTorchLearner):  # type: ignore[misc]
         loss = -(torch.min(gain * ratio, gain * bounded) * now.mask[:, None]).sum(dim=-1).mean()
         nats = now.entropy().mean()
         self.metrics.log_dict({POLICY_LOSS_KEY: loss, ENTROPY_KEY: nats}, key=module_id, window=1)
-        return loss - config.entropy_coeff * nats
+        total: torch.Tensor = loss - config.entropy_coeff * nats
+        return total
 
 
 class Learner:

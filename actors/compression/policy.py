@@ -161,5 +161,5 @@ def _relu(values: Floats) -> Floats:
 
 
 def _sigmoid(values: Floats) -> Floats:
-    gate: Floats = 1 / (1 + np.exp(-values))
+    gate: Floats = np.reciprocal(np.exp(-values) + np.float32(1))
     return gate

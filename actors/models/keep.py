@@ -117,9 +117,8 @@ def calibrated(logits_B_T: Tensor, mask_B_T: Tensor, costs_B_T: Tensor, budget_B
     weight = costs_B_T * mask_B_T
     target = budget_B * weight.sum(dim=1)
     with torch.no_grad():
-        low = torch.full_like(target, -40.0)
-        high = -low
-        for _ in range(30):
+        low, high = logits_B_T.amin(dim=1) - 20, logits_B_T.amax(dim=1) + 20
+        for _ in range(32):
             middle = (low + high) / 2
             over = (torch.sigmoid(logits_B_T - middle[:, None]) * weight).sum(dim=1) > target
             low, high = torch.where(over, middle, low), torch.where(over, high, middle)

@@ -52,7 +52,9 @@ def test_a_distribution_counts_the_real_words_only() -> None:
 
 def test_a_calibrated_choice_meets_the_budget_on_average_and_its_gradient_knows() -> None:
     torch.manual_seed(2)
-    logits = torch.randn(3, 20, dtype=torch.float64, requires_grad=True)
+    logits = (
+        torch.randn(3, 20, dtype=torch.float64) + torch.tensor([[0.0], [90.0], [-90.0]])
+    ).requires_grad_()
     mask = (torch.arange(20)[None] < torch.tensor([[20], [12], [5]])).double()
     costs = torch.randint(1, 5, (3, 20)).double()
     budget = torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64)
