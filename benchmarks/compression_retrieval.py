@@ -30,6 +30,8 @@ SHARE = 0.5
 DEPTH = 24
 JOINT = "\n\n"
 PLAIN, SHORTENED, ASKED = "as it is", "twice as much, shortened", "twice as much, shortened for the question"
+CEILING = "twice as much, as it is"
+"""Twice the tokens: what shortening could reach if it lost nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,9 @@ def compared(found: Sequence[Found], shortener: Shortener, joint: str = JOINT) -
     report: dict[str, Any] = {"questions": len(found), "by_arm": {}, "differences": {}, "tokens": {}}
     for size in SIZES:
         rows = [_one(one, size, shortener, joint) for one in found]
-        held = {arm: np.array([row[arm][0] for row in rows], float) for arm in (PLAIN, SHORTENED, ASKED)}
+        held = {
+            arm: np.array([row[arm][0] for row in rows], float) for arm in (PLAIN, SHORTENED, ASKED, CEILING)
+        }
         for arm, values in held.items():
             report["by_arm"].setdefault(arm, {})[str(size)] = draws.mean(values)
             tokens = float(np.mean([row[arm][1] for row in rows]))
@@ -159,6 +163,7 @@ def _one(found: Found, size: int, shortener: Shortener, joint: str) -> dict[str,
     return {
         PLAIN: (_stands(plain, plain_right, found.answers), counter.count(plain)),
         SHORTENED: _left(twice, twice_right, found.answers, shortener.shorten(twice, budget)),
+        CEILING: (_stands(twice, twice_right, found.answers), counter.count(twice)),
         ASKED: _left(twice, twice_right, found.answers, shortener.shorten(twice, budget, found.question)),
     }
 
