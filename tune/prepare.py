@@ -22,7 +22,13 @@ class Prepared:
 
 
 def prepare(
-    given: Sequence[str], folder: Path, *, domain: str, seed: int = 0, test_share: float = 1 / 3
+    given: Sequence[str],
+    folder: Path,
+    *,
+    domain: str,
+    seed: int = 0,
+    test_share: float = 0.25,
+    licence: str = "",
 ) -> Prepared:
     """Read every source, make questions for texts that have none, split by document, and write.
 
@@ -49,7 +55,8 @@ def prepare(
         {name: len({record.document for record in held}) for name, held in parts.items()},
         {name: sum(len(record.questions) for record in held) for name, held in parts.items()},
     )
-    _write_manifest(done, given, parts, domain, seed, test_share)
+    about = {"domain": domain, "licence": licence, "seed": seed, "test_share": test_share}
+    _write_manifest(done, given, parts, about)
     return done
 
 
@@ -73,15 +80,11 @@ def _write_manifest(
     done: Prepared,
     given: Sequence[str],
     parts: Mapping[str, Sequence[Record]],
-    domain: str,
-    seed: int,
-    test_share: float,
+    about: Mapping[str, str | int | float],
 ) -> None:
     manifest = {
         "sources": [_described(source) for source in given],
-        "domain": domain,
-        "seed": seed,
-        "test_share": test_share,
+        **about,
         "texts": done.texts,
         "questions": done.questions,
         "documents": {name: sorted({record.document for record in held}) for name, held in parts.items()},

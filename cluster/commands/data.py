@@ -33,12 +33,16 @@ def prepare(
     test_share: Annotated[
         float, typer.Option("--test-share", min=0, max=1, help="Share of the documents held out.")
     ] = 0.25,
+    licence: Annotated[
+        str,
+        typer.Option("--licence", metavar="TEXT", help="What it is and may be used for, for the manifest."),
+    ] = "",
     json: JsonFlag = False,
 ) -> None:
     """Write texts and questions, split by document; where none are given, questions are made by rule."""
     from tune.prepare import prepare as prepared
 
-    done = prepared(sources, out, domain=domain, seed=seed, test_share=test_share)
+    done = prepared(sources, out, domain=domain, seed=seed, test_share=test_share, licence=licence)
     if json:
         emit(done)
         return
