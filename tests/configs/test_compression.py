@@ -7,6 +7,14 @@ from configs.compression import CompressionTraining, read
 from configs.errors import SettingsError
 
 
+TRAINING = Path(__file__).parents[2] / "configs" / "training"
+
+
+@pytest.mark.parametrize("path", sorted(TRAINING.glob("compression*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_training_loads(path: Path) -> None:
+    assert CompressionTraining.model_validate(read(path))
+
+
 def test_budgets_are_in_order() -> None:
     with pytest.raises(ValidationError, match="lowest_budget is above highest_budget"):
         CompressionTraining(lowest_budget=0.6, highest_budget=0.5)
