@@ -6,7 +6,6 @@ from pydantic import ValidationError
 from configs.compression import CompressionTraining, read
 from configs.errors import SettingsError
 
-
 TRAINING = Path(__file__).parents[2] / "configs" / "training"
 
 
