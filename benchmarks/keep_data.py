@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import dialogues
 
 SEED = 7001
-CONVERSATIONS, TABLES = 6, 40
+CONVERSATIONS, TABLES = 6, 120
 TURNS = 12
 _ITEMS = ("pump", "valve", "gasket", "rotor", "filter", "sensor", "bracket", "relay", "spring", "bearing")
 _PLACES = ("Northgate", "Easton", "Millbrook", "Harrow", "Ashford", "Carlow", "Denholm", "Fairview", "Kirkby")

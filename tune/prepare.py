@@ -55,7 +55,12 @@ def prepare(
         {name: len({record.document for record in held}) for name, held in parts.items()},
         {name: sum(len(record.questions) for record in held) for name, held in parts.items()},
     )
-    about = {"domain": domain, "licence": licence, "seed": seed, "test_share": test_share}
+    about: dict[str, str | int | float] = {
+        "domain": domain,
+        "licence": licence,
+        "seed": seed,
+        "test_share": test_share,
+    }
     _write_manifest(done, given, parts, about)
     return done
 

@@ -61,9 +61,8 @@ class Policy:
         count = len(features)
         scores = np.empty(count, np.float32)
         for first, start, end, last in _chunks(count):
-            rows = features[first:last]
-            rows = np.concatenate([rows, np.full((len(rows), 1), budget, np.float32)], axis=1)
-            scores[start:end] = self._forward(self._weights, rows)[start - first : end - first]
+            rows = self._forward(self._weights, features[first:last], np.float32(budget))
+            scores[start:end] = rows[start - first : end - first]
         return scores
 
 
@@ -94,8 +93,8 @@ def _read(path: Path) -> Weights:
         raise InvalidRequest(f"{path} is no keep policy's weights: {error}") from error
 
 
-def _convolution(weights: Weights, rows: Floats) -> Floats:
-    hidden = _relu(_linear(weights, "encode", rows))
+def _convolution(weights: Weights, rows: Floats, budget: np.float32) -> Floats:
+    hidden = _encoded(weights, rows, budget)
     for block in _blocks(weights):
         mixed = _relu(_depthwise(weights, f"{block}.near", hidden))
         hidden = hidden + _linear(weights, f"{block}.mix", mixed)
@@ -103,8 +102,8 @@ def _convolution(weights: Weights, rows: Floats) -> Floats:
     return _linear(weights, "keep", _relu(hidden))[:, 0]
 
 
-def _attention(weights: Weights, rows: Floats) -> Floats:
-    hidden = _relu(_linear(weights, "encode", rows))
+def _attention(weights: Weights, rows: Floats, budget: np.float32) -> Floats:
+    hidden = _encoded(weights, rows, budget)
     for block in _blocks(weights):
         normal = _normal(weights, f"{block}.first", hidden)
         near = _depthwise(weights, f"{block}.near", normal)
@@ -113,6 +112,12 @@ def _attention(weights: Weights, rows: Floats) -> Floats:
         normal = _normal(weights, f"{block}.second", hidden)
         hidden = hidden + _linear(weights, f"{block}.down", _relu(_linear(weights, f"{block}.up", normal)))
     return _linear(weights, "keep", hidden)[:, 0]
+
+
+def _encoded(weights: Weights, rows: Floats, budget: np.float32) -> Floats:
+    """The budget is the last feature, the same for every word."""
+    first = weights["encode.weight"]
+    return _relu(rows @ first[:, :-1].T + (weights["encode.bias"] + first[:, -1] * budget))
 
 
 def _attend(weights: Weights, block: str, normal: Floats) -> Floats:
@@ -142,10 +147,12 @@ def _depthwise(weights: Weights, name: str, rows: Floats) -> Floats:
     """Each channel mixes a word with its neighbours; beyond the ends there is nothing."""
     taps = weights[f"{name}.weight"][:, 0]
     reach = taps.shape[1] // 2
-    padded = np.pad(rows, ((reach, reach), (0, 0)))
-    mixed = np.tile(weights[f"{name}.bias"], (len(rows), 1))
-    for tap in range(taps.shape[1]):
-        mixed += padded[tap : tap + len(rows)] * taps[:, tap]
+    mixed = rows * taps[:, reach] + weights[f"{name}.bias"]
+    for tap in range(-reach, reach + 1):
+        if tap and abs(tap) < len(rows):
+            to = slice(max(0, -tap), len(rows) - max(0, tap))
+            source = slice(max(0, tap), len(rows) - max(0, -tap))
+            mixed[to] += rows[source] * taps[:, reach + tap]
     return mixed
 
 
