@@ -46,7 +46,7 @@ async def shown(
 
 def reach(shortening: Shortening, k: int) -> int:
     """Passages to find where shortened ones fit into the room of `k` whole ones."""
-    return min(MOST_PASSAGES, ceil(k / shortening.share) + SPARE)
+    return ceil(min(MOST_PASSAGES, k / shortening.share + SPARE))
 
 
 async def within(
