@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import websockets
 
-from configs.schema import EngineSettings, Settings
+from configs.schema import CompressionSettings, EngineSettings, Settings
 
 LONG = "[[text:word ]][[tokens:100000]][[delay:0.01]]"
 
@@ -39,6 +39,21 @@ async def test_several_turns_and_errors_on_one_socket(url: str, ask: Any) -> Non
             assert (await turn(socket, wrong))[-1]["error"]["code"] == code
         assert (await turn(socket, ask("[[fail]]")))[-1]["error"]["code"] == "engine_error"
         assert (await turn(socket, ask("[[text:c]]")))[-1] == {"done": True}
+
+
+async def test_compression_is_reported_in_the_last_chunk(make_app: Any, listen_to: Any, ask: Any) -> None:
+    compression = CompressionSettings(prefill_us=1e6)
+    settings = Settings(engine=EngineSettings(kind="scripted"), compression=compression)
+    text = f"{'The harbour was rebuilt by people of the old town. ' * 20}\n\nWho rebuilt it?"
+    async with (
+        make_app(settings) as app,
+        listen_to(app) as other,
+        websockets.connect(address(other)) as socket,
+    ):
+        said = await turn(socket, ask(text, compression={"budget": 0.5}))
+        assert said[-2]["palimpsest"]["prompt_tokens_saved"] > 0
+        refused = await turn(socket, ask(text, compression={"budget": 2}))
+        assert refused[-1]["error"]["param"] == "compression.budget"
 
 
 async def test_a_client_that_leaves_stops_the_engine(url: str, app: Any, ask: Any, running: Any) -> None:
