@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from actors.compression.counting import ModelCounter, TokenCounter
-from actors.compression.policy import Policy
+from actors.compression.policy import SHIPPED, Policy
 from actors.compression.shortening import Shortener
 from actors.compression.words import split
 from actors.models.store import ModelStore
@@ -38,7 +38,7 @@ from benchmarks.compression_verdict import verdict
 from configs.load import load as load_settings
 from configs.schema import CompressionSettings
 from tune.prepare import split_of
-from tune.records import TEST
+from tune.records import MANIFEST, TEST, TRAIN
 
 BUDGETS = (0.3, 0.5, 0.7)
 PROTECTED_TEXTS = 2000
@@ -60,6 +60,7 @@ class Options:
     read: int = 0
     read_budgets: tuple[float, ...] = (0.5,)
     read_arms: frozenset[str] = frozenset()
+    trained_on: frozenset[str] = frozenset()
     split_seed: int = 0
     test_share: float = 0.25
     cache: Path | None = None
@@ -88,7 +89,9 @@ def main(
         Path | None, typer.Option(help="Python of an environment that has llmlingua 0.2.2.")
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Keeps what was expensive between runs.")] = None,
-    split_seed: Annotated[int, typer.Option(help="Of the split by document, as `pal data prepare`.")] = 0,
+    split_seed: Annotated[
+        int, typer.Option(help="Of the split by document, for a policy without a manifest.")
+    ] = 0,
     test_share: Annotated[float, typer.Option(help="Share of the documents held out, as there.")] = 0.25,
     searched: Annotated[
         int, typer.Option(help="Questions searched for in the document store; 0 for none.")
@@ -100,9 +103,11 @@ def main(
 ) -> None:
     """Measure answers kept, exactness, protection and likelihood on documents that nothing was trained on."""
     model = _model()
+    paths = (policy or [SHIPPED])[:seeds]
     options = Options(
         data=data,
-        policies=[Policy.load(one) for one in (policy or [])[:seeds]] or [Policy.default()],
+        policies=[Policy.load(path) for path in paths],
+        trained_on=trained_on(paths),
         counter=ModelCounter(model),
         reader=ModelReader(model, cache),
         questions=questions,
@@ -166,11 +171,39 @@ def measure(options: Options) -> dict[str, Any]:
 
 
 def divided(options: Options) -> tuple[list[Case], list[Case]]:
-    """The cases of the documents that policies are trained on, and those of the others."""
+    """The cases of the documents that policies are trained on, and those of the others.
+
+    The policies' manifests say which; where one has none, the split of `pal data prepare` does.
+    """
     cases = data_of.load(options.data)
-    where = {case.document: split_of(case.document, options.split_seed, options.test_share) for case in cases}
-    test = [case for case in cases if where[case.document] == TEST]
-    return [case for case in cases if where[case.document] != TEST], test
+    trained = {
+        case.document
+        for case in cases
+        if case.document in options.trained_on
+        or (
+            not options.trained_on and split_of(case.document, options.split_seed, options.test_share) != TEST
+        )
+    }
+    return (
+        [case for case in cases if case.document in trained],
+        [case for case in cases if case.document not in trained],
+    )
+
+
+def trained_on(policies: Sequence[Path]) -> frozenset[str]:
+    """The documents that any of these policies was trained on, by the manifests beside their weights."""
+    beside = [
+        name
+        for path in policies
+        for name in (path.with_suffix(".manifest.json"), path.with_name(MANIFEST))
+        if name.is_file()
+    ]
+    return frozenset(
+        document
+        for path in beside
+        for one in json.loads(path.read_text())["data"]
+        for document in one["documents"][TRAIN]
+    )
 
 
 def prepared(cases: Sequence[Case], reader: Reader) -> list[Text]:

@@ -22,7 +22,7 @@ from benchmarks.locomo import load as conversations_of
 from benchmarks.memory_arms import ours as recalled
 from benchmarks.qa_corpus import USER, Corpus, Remembering, build
 from benchmarks.qa_data import Asked, load
-from configs.schema import Settings
+from configs.schema import CompressionSettings, Settings
 
 SIZES = (300, 600)
 """Tokens of what was retrieved that fit into the prompt."""
@@ -30,6 +30,8 @@ SHARE = 0.5
 DEPTH = 24
 JOINT = "\n\n"
 PLAIN, SHORTENED, ASKED = "as it is", "twice as much, shortened", "twice as much, shortened for the question"
+SERVED = "each by itself, short ones whole"
+"""As a server does it: what has few tokens is left as it is, and more fits of the rest."""
 CEILING = "twice as much, as it is"
 """Twice the tokens: what shortening could reach if it lost nothing."""
 
@@ -143,13 +145,14 @@ def compared(found: Sequence[Found], shortener: Shortener, joint: str = JOINT) -
     for size in SIZES:
         rows = [_one(one, size, shortener, joint) for one in found]
         held = {
-            arm: np.array([row[arm][0] for row in rows], float) for arm in (PLAIN, SHORTENED, ASKED, CEILING)
+            arm: np.array([row[arm][0] for row in rows], float)
+            for arm in (PLAIN, SHORTENED, ASKED, SERVED, CEILING)
         }
         for arm, values in held.items():
             report["by_arm"].setdefault(arm, {})[str(size)] = draws.mean(values)
             tokens = float(np.mean([row[arm][1] for row in rows]))
             report["tokens"].setdefault(arm, {})[str(size)] = round(tokens, 1)
-        for arm in (SHORTENED, ASKED):
+        for arm in (SHORTENED, ASKED, SERVED):
             report["differences"].setdefault(arm, {})[str(size)] = draws.mean(held[arm] - held[PLAIN])
     return report
 
@@ -163,9 +166,30 @@ def _one(found: Found, size: int, shortener: Shortener, joint: str) -> dict[str,
     return {
         PLAIN: (_stands(plain, plain_right, found.answers), counter.count(plain)),
         SHORTENED: _left(twice, twice_right, found.answers, shortener.shorten(twice, budget)),
+        SERVED: _served(found, size, shortener, joint),
         CEILING: (_stands(twice, twice_right, found.answers), counter.count(twice)),
         ASKED: _left(twice, twice_right, found.answers, shortener.shorten(twice, budget, found.question)),
     }
+
+
+def _served(found: Found, size: int, shortener: Shortener, joint: str) -> tuple[bool, int]:
+    """Pieces shortened one by one, those with few tokens left whole, as many as fit; the last is cut."""
+    counter, least = shortener.counter, CompressionSettings().least_tokens
+    room, held = size, False
+    for piece, part in zip(found.pieces, found.right, strict=True):
+        right = [part] if part is not None else []
+        if counter.count(piece) <= least:
+            starts = counter.starts(piece + joint)
+            text = piece if len(starts) <= room else piece[: int(starts[room])]
+            held, tokens = held or _stands(text, right, found.answers), len(starts)
+        else:
+            made = shortener.shorten(piece, SHARE)
+            tokens = made.tokens_after + counter.count(joint)
+            held = held or (tokens <= room and _left(piece, right, found.answers, made)[0])
+        room -= tokens
+        if room <= 0:
+            break
+    return held, size - max(0, room)
 
 
 def _filled(found: Found, size: int, counter: TokenCounter, joint: str) -> tuple[str, list[tuple[int, int]]]:

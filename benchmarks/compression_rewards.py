@@ -2,11 +2,14 @@
 
     python -m benchmarks.compression_rewards --data PREPARED --out DIR [--iterations 40] [--only NAME]
 
-PREPARED is what `pal data prepare` wrote. A training that DIR holds already is not run again.
+PREPARED is what `pal data prepare` wrote. A training that DIR holds already is not run again. It learns by
+the plain policy gradient that RLlib's PPO is held against, or with --rllib as `pal train compression` does.
 """
 
 import json
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +21,12 @@ from actors.compression.features import NAMES
 from actors.compression.policy import Policy
 from actors.compression.reward import achieved, recovered_bits
 from actors.models.store import ModelStore
+from benchmarks.keep_oracle import learn
 from cluster.runtime import ray_runtime
 from configs.compression import CompressionTraining, RewardSettings
 from configs.load import load as load_settings
-from tune.records import TEST
-from tune.training import WEIGHTS, load, token_count, train
+from tune.records import TEST, TRAIN
+from tune.training import WEIGHTS, load, task_of, token_count, train
 
 PENALTY = 1.0
 BUDGET = 0.5
@@ -42,6 +46,7 @@ def main(
     data: Annotated[list[Path], typer.Option(help="What `pal data prepare` wrote; repeatable.")],
     out: Annotated[Path, typer.Option(help="Where the trainings go.")],
     iterations: Annotated[int, typer.Option(help="Of each training.")] = 40,
+    rllib: Annotated[bool, typer.Option(help="Learn with RLlib's PPO; takes minutes each.")] = False,
     only: Annotated[
         list[str] | None, typer.Option(help="Names of rewards; repeatable. Default: all.")
     ] = None,
@@ -52,14 +57,14 @@ def main(
     tokenizer = ModelStore(settings).resolve(settings.engine.model) / "tokenizer.json"
     names = [name for name in RULES if not only or name in only]
     missing = [name for name in names if not (_folder(out, name) / WEIGHTS).exists()]
-    if missing:
-        with ray_runtime(settings):
-            for name in missing:
-                train(
-                    rewarded(name, data, tokenizer, iterations),
-                    _folder(out, name),
-                    count=token_count(tokenizer),
-                )
+    trainings = {name: rewarded(name, data, tokenizer, iterations) for name in missing}
+    with ray_runtime(settings) if rllib and missing else nullcontext():
+        for name, training in trainings.items():
+            print(f"learning by {name}", file=sys.stderr, flush=True)
+            if rllib:
+                train(training, _folder(out, name), count=token_count(tokenizer))
+            else:
+                _learn(training, _folder(out, name), load(data, TRAIN, token_count(tokenizer)))
     test = load(data, TEST, token_count(tokenizer))
     report = {name: figures(Policy.load(_folder(out, name) / WEIGHTS), test) for name in names}
     if as_json:
@@ -78,6 +83,14 @@ def rewarded(name: str, data: Sequence[Path], tokenizer: Path | None, iterations
         checkpoint_every=iterations,
         calibrate=False,
     )
+
+
+def _learn(training: CompressionTraining, folder: Path, chunks: Sequence[Chunk]) -> None:
+    from safetensors.numpy import save_file
+
+    weights = learn(training, task_of(training, chunks))
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(weights, folder / WEIGHTS)
 
 
 def figures(policy: Policy, chunks: Sequence[Chunk]) -> dict[str, float]:

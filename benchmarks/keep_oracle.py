@@ -48,7 +48,9 @@ def _loss(
         for name in ("rows", "mask", "costs", "budget")
     )
     given = torch.cat([rows, budget[:, None].expand(-1, rows.shape[1], 1)], dim=2)
-    logits = keep.calibrated(policy(given, mask)[0], mask, costs, budget[:, 0])
+    logits = policy(given, mask)[0]
+    if settings.calibrate:
+        logits = keep.calibrated(logits, mask, costs, budget[:, 0])
     drawn = torch.rand(size, task.choices, rows.shape[1]) < torch.sigmoid(logits.detach())[:, None]
     better = [
         _better(task, int(number), choices[:, : len(task.chunks[number].costs)], float(asked))

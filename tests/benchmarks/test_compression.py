@@ -108,3 +108,14 @@ def test_plots_are_files_and_one_page_that_needs_no_other(data: Path, tmp_path: 
     assert text.count("data:image/png;base64,") == len(list(page.parent.glob("*.png"))) == 5
     assert "http://" not in text
     assert "<mark" in text
+
+
+def test_held_out_is_what_no_policy_was_trained_on(data: Path, tmp_path: Path) -> None:
+    told = {"data": [{"documents": {"train": ["Harrow 0", "Tarn 3"], "test": []}}]}
+    weights = tmp_path / "policy.safetensors"
+    weights.with_suffix(".manifest.json").write_text(json.dumps(told))
+    trained = compression.trained_on([weights, tmp_path / "elsewhere" / "policy.safetensors"])
+    assert trained == {"Harrow 0", "Tarn 3"}
+    train, test = compression.divided(options(data, trained_on=trained))
+    assert {one.document for one in train} == trained
+    assert len(test) == len(TOWNS) - 2
