@@ -36,7 +36,7 @@ class Place:
 
 
 async def shortened(shortening: Shortening, messages: Messages, fits: Fits) -> Messages:
-    """The conversation with its older turns and a text pasted before its question made shorter.
+    """The conversation with its older turns and texts pasted before a question made shorter.
 
     Where that does not fit the model's context, all earlier turns are, to smaller and smaller tiers. What
     does not fit then is for the model to refuse.
@@ -56,8 +56,11 @@ def ladder(share: float, tiers: Sequence[float]) -> list[float]:
     return [share, *sorted((tier for tier in tiers if tier < share), reverse=True)]
 
 
-def places(messages: Sequence[dict[str, Any]], *, everything: bool = False) -> list[Place]:
-    """What may be shortened: older turns (or all before the last question), and texts that the user pasted.
+def places(
+    messages: Sequence[dict[str, Any]], *, history: bool = True, everything: bool = False
+) -> list[Place]:
+    """What may be shortened: texts pasted before a question, and of the history older turns and long messages
+    of the user's, or everything before the last question.
 
     In a message with a text pasted before a question that text alone, so that it reads the same later on.
     """
@@ -73,7 +76,7 @@ def places(messages: Sequence[dict[str, Any]], *, everything: bool = False) -> l
         pasted = pasted_text(content) if is_user else None
         if pasted is not None:
             found.append(Place(number, *pasted))
-        elif number != last and (number in older or (is_user and len(content.split()) >= LEAST_WORDS)):
+        elif number != last and history and (number in older or (is_user and _is_long(content))):
             found.append(Place(number, 0, len(content)))
     return found
 
@@ -92,7 +95,7 @@ def pasted_text(content: str) -> tuple[int, int] | None:
     start, end = 0, gaps[-1][0]
     if len(gaps) > 1 and len(content[: gaps[0][0]].split()) <= MOST_OPENING_WORDS:
         start = gaps[0][1]
-    return (start, end) if len(content[start:end].split()) >= LEAST_WORDS else None
+    return (start, end) if _is_long(content[start:end]) else None
 
 
 async def _at(
@@ -101,7 +104,9 @@ async def _at(
     """Everything at `share`, or only what is older, as the request asks."""
     found = [
         place
-        for place in places(messages, everything=share is not None)
+        for place in places(
+            messages, history=share is not None or not shortening.leaves_history, everything=share is not None
+        )
         if shortening.is_long(messages[place.message]["content"][place.start : place.end])
     ]
     pieces = [Piece(messages[one.message]["content"][one.start : one.end]) for one in found]
@@ -112,6 +117,10 @@ async def _at(
         text = content[: place.start] + short.text + content[place.end :]
         shorter[place.message] = {**messages[place.message], "content": text}
     return tuple(shorter), shorts
+
+
+def _is_long(content: str) -> bool:
+    return len(content.split()) >= LEAST_WORDS
 
 
 def _is_prose(message: dict[str, Any], content: str) -> bool:

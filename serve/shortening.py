@@ -59,6 +59,14 @@ class Shortening:
         return nearest_tier(self.settings.budget, self.settings.tiers)
 
     @property
+    def leaves_history(self) -> bool:
+        """Whether turns that the engine has read before stay as they are while they fit.
+
+        Their keys and values are at hand; made shorter they would have to be read again.
+        """
+        return self._budget == "auto" and self._services.settings.engine.prefix_cache
+
+    @property
     def settings(self) -> CompressionSettings:
         """How texts are made shorter."""
         return self._services.settings.compression

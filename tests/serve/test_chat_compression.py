@@ -218,12 +218,24 @@ async def test_what_is_short_is_left_and_said_so(server: Server) -> None:
     assert prompt.messages[0]["content"] == "Hello, who are you?"
 
 
+async def test_auto_leaves_what_was_read_before_while_it_fits(server: Server, tmp_path: Path) -> None:
+    found, prompt = await server.say(talk(10), "auto")
+    assert list(prompt.messages) == talk(10)
+    assert found["compression"]["bypassed"]
+    found, prompt = await server.say(f"{PROSE * 4}\n\n{QUESTION}", "auto")
+    assert found["prompt_tokens_saved"] > 0
+    size = COUNT(json.dumps(talk(20)))
+    async with serving(tmp_path / "small", max_context=int(size * 0.8)) as small:
+        assert (await small.say(talk(20), "auto"))[0]["prompt_tokens_saved"] > 0
+
+
 async def test_auto_leaves_whole_what_would_not_pay(tmp_path: Path) -> None:
+    pasted = f"{PROSE * 4}\n\n{QUESTION}"
     async with serving(tmp_path, prefill_us=0.01) as server:
-        found, prompt = await server.say(talk(10), "auto")
+        found, prompt = await server.say(pasted, "auto")
         assert found["compression"]["bypassed"]
         assert found["prompt_tokens_saved"] == 0
-        assert list(prompt.messages) == talk(10)
+        assert prompt.messages[0]["content"] == pasted
 
 
 async def test_memories_and_session_turns_are_shortened_and_kept_whole(server: Server) -> None:

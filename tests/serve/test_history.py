@@ -34,6 +34,13 @@ def test_a_long_text_of_the_users_is_shortened_as_soon_as_it_is_not_the_question
     assert messages_of(places(conversation(LONG, LONG, QUESTION), everything=True)) == [0, 1]
 
 
+def test_history_may_be_left_alone() -> None:
+    pasted = f"{LONG}\n\n{QUESTION}"
+    messages = conversation(pasted, LONG, LONG, *["Well, yes."] * 8)
+    assert messages_of(places(messages)) == [0, 1, 2, 3]
+    assert messages_of(places(messages, history=False)) == [0]
+
+
 def test_of_a_pasted_text_neither_the_question_nor_the_opening_is_touched() -> None:
     content = f"Please read this:\n\n{LONG}\n\n{LONG}\n\n{QUESTION}\nBe brief."
     (place,) = places(conversation(content))
@@ -102,6 +109,7 @@ class Cutting:
 
     settings = CompressionSettings()
     share = 0.5
+    leaves_history = False
 
     def __init__(self) -> None:
         self.asked: list[tuple[float | None, bool, int]] = []
