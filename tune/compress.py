@@ -262,7 +262,8 @@ def _configuration(settings: CompressionTraining, task: Task) -> PPOConfig:
     words = settings.environment == "word"
     kind = WordEnvironment if words else ChunkEnvironment
     register_env(_NAME, lambda _: kind(task))
-    steps = max(1, sum(len(chunk.costs) for chunk in task.chunks) // len(task.chunks)) if words else 1
+    each = sum(len(chunk.costs) for chunk in task.chunks) // len(task.chunks)
+    steps = max(1, each // 2) if words else 1
     return cast(
         PPOConfig,
         PPOConfig()
@@ -284,7 +285,7 @@ def _configuration(settings: CompressionTraining, task: Task) -> PPOConfig:
         )
         .callbacks(on_episode_end=_log_outcome)
         .training(
-            train_batch_size_per_learner=settings.chunks,
+            train_batch_size_per_learner=settings.chunks * steps,
             minibatch_size=min(settings.minibatch, settings.chunks) * steps,
             num_epochs=settings.epochs,
             lr=settings.rate,
