@@ -127,7 +127,8 @@ async def _shorts(shortening: Shortening | None, levels: Levels) -> dict[str, Sh
     """What the long ones of the turns and memories become, by their text."""
     if shortening is None:
         return {}
-    texts = dict.fromkeys(memory.text for memory in (*levels.turns, *(hit.memory for hit in levels.episodes)))
+    turns = () if shortening.leaves_history else levels.turns
+    texts = dict.fromkeys(memory.text for memory in (*turns, *(hit.memory for hit in levels.episodes)))
     long = [text for text in texts if shortening.is_long(text)]
     return dict(zip(long, await shortening.shorten([Piece(text) for text in long]), strict=True))
 
