@@ -186,8 +186,8 @@ def running() -> Build:
 
 @pytest.fixture(scope="session")
 def ray_url(ray_runtime: Ray, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of the application behind Ray Serve's proxy, with the scripted engine and hashed words."""
-    from configs.schema import EngineSettings, ModelSettings, ServeSettings, Settings
+    """Base URL of the application behind Ray Serve's proxy: scripted engine, hashed words, the compressor an actor."""
+    from configs.schema import CompressionSettings, EngineSettings, ModelSettings, ServeSettings, Settings
     from serve.app import deployed
 
     with socket.socket() as listener:
@@ -199,6 +199,7 @@ def ray_url(ray_runtime: Ray, tmp_path_factory: pytest.TempPathFactory) -> Itera
         engine=EngineSettings(kind="scripted"),
         serve=ServeSettings(max_ongoing_requests=8, max_queued_requests=4),
         models=ModelSettings(embedder="hash"),
+        compression=CompressionSettings(placement="actor"),
     )
     with deployed(settings):
         yield f"http://127.0.0.1:{port}"

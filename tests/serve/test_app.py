@@ -39,6 +39,14 @@ async def test_chat(client: httpx.AsyncClient) -> None:
     assert "hello" in reply.json()["choices"][0]["message"]["content"]
 
 
+async def test_the_compressor_is_an_actor_of_its_own(client: httpx.AsyncClient) -> None:
+    text = "The lamp on the tower was lit by hand each evening for 80 years and did not go out. " * 6
+    found = (await client.post("/v1/compress", json={"text": text, "budget": 0.6})).json()
+    assert abs(found["tokens_after"] / found["tokens_before"] - 0.6) <= 0.02
+    assert found["text"].count("80 years") == 6
+    assert (await client.get("/ready")).json()["parts"]["compressor"]["ok"]
+
+
 async def test_a_stream_comes_in_events_and_ends(client: httpx.AsyncClient) -> None:
     async with client.stream("POST", "/v1/chat/completions", json={**HELLO, "stream": True}) as reply:
         assert reply.headers["content-type"].startswith("text/event-stream")
