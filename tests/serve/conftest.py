@@ -186,7 +186,7 @@ def running() -> Build:
 
 @pytest.fixture(scope="session")
 def ray_url(ray_runtime: Ray, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Base URL of the application behind Ray Serve's proxy: scripted engine, hashed words, the compressor an actor."""
+    """Base URL of the application behind Ray Serve's proxy: scripted engine, an actor that compresses."""
     from configs.schema import CompressionSettings, EngineSettings, ModelSettings, ServeSettings, Settings
     from serve.app import deployed
 
