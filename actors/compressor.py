@@ -87,8 +87,9 @@ class Compressor:
         """Each text by the keep-scores that were stored beside it: the policy does not run.
 
         Where there are none, or another policy's, they are computed, to the same result. What was shortened
-        to a share before is remembered, so that a text keeps its words. With a `question` all is computed
-        anew. Raises InvalidRequest if scores are not of their text, and as `compress` does.
+        to a share before is remembered, so that a text keeps its words; with a `question`, to which its
+        nearest sentences gain, it is cut anew. Raises InvalidRequest if scores are not of their text, and
+        as `compress` does.
         """
         shortener = self._started()
         for text in texts:
@@ -143,17 +144,15 @@ class Compressor:
         question: str | None,
         force: bool,
     ) -> list[Compressed]:
-        if question is not None:
-            return [self._compress(shortener, text, budget, question, force, 0, None) for text in texts]
         share = self._cost.budget_of(budget)
         found = []
         for text, keep in zip(texts, stored, strict=True):
-            known = self._known.get(text, share, force)
+            known = self._known.get(text, share, force) if question is None else None
             if known is None:
                 if keep is None or keep.policy != shortener.identity or not keep.scores:
                     (keep,) = _scored(shortener, [text])
-                known = self._compress(shortener, text, budget, None, force, 0, keep.scores)
-                if not known.bypassed:
+                known = self._compress(shortener, text, budget, question, force, 0, keep.scores)
+                if not known.bypassed and question is None:
                     self._known.put(text, share, force, known)
             found.append(known)
         return found
@@ -168,7 +167,7 @@ class Compressor:
         cached_tokens: int,
         stored: bytes | None,
     ) -> Compressed:
-        before = time.perf_counter()
+        before, computed_before = time.perf_counter(), time.thread_time()
         token_starts = shortener.counter.starts(text)
         tokens = len(token_starts)
         plan = self._cost.plan(budget, tokens, cached_tokens, force)
@@ -176,9 +175,8 @@ class Compressor:
             self._cost.passed_by()
             return _whole(text, tokens, plan, time.perf_counter() - before)
         found = shortener.shorten(text, plan.budget, question, stored, token_starts)
-        seconds = time.perf_counter() - before
-        self._cost.compressed(tokens, seconds)
-        return _made(found, plan, seconds)
+        self._cost.compressed(tokens, time.thread_time() - computed_before)
+        return _made(found, plan, time.perf_counter() - before)
 
     def _warm(self, shortener: Shortener) -> None:
         """Compress a text three times: the first compiles patterns, the others are measured."""

@@ -57,7 +57,7 @@ class CostModel:
             self._prefill_s = _mean(self._prefill_s, seconds / computed)
 
     def compressed(self, tokens: int, seconds: float) -> None:
-        """A text of so many tokens was compressed."""
+        """A text of so many tokens was compressed in so much time of a processor."""
         if tokens >= LEAST_MEASURED:
             most = _HIGHEST_STEP * self.compress_s if self._compress_s else float("inf")
             self._compress_s = _mean(self._compress_s, min(most, seconds / tokens))

@@ -196,10 +196,19 @@ def _repetition(forms: Sequence[_Form]) -> list[Floats]:
     ]
 
 
+def asked_words(text: str, words: Sequence[Word], question: str) -> Floats:
+    """1 for each word that says something and is in the question, whatever its ending; else 0 [words]."""
+    return _asked([_form(text[word.start : word.end]) for word in words], question)
+
+
+def _asked(forms: Sequence[_Form], question: str) -> Floats:
+    asked = {form.stem for form in map(_form, _texts(question)) if form.content}
+    return np.fromiter((form.content and form.stem in asked for form in forms), np.float32, len(forms))
+
+
 def _overlap(forms: Sequence[_Form], question: str) -> Floats:
     """Whether something is asked, whether each word is in the question, and whether it stands near one."""
-    asked = {form.stem for form in map(_form, _texts(question)) if form.content}
-    hit = np.fromiter((form.content and form.stem in asked for form in forms), np.float32, len(forms))
+    hit = _asked(forms, question)
     near = np.convolve(hit, np.ones(9, np.float32), mode="full")[4 : 4 + len(forms)]
     return np.stack([np.ones(len(forms), np.float32), hit, np.minimum(near / 3, 1)], axis=1)
 

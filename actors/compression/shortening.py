@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.compression.asking import favoured
 from actors.compression.counting import TokenCounter
-from actors.compression.features import NAMES, features
+from actors.compression.features import features
 from actors.compression.keepscores import REFERENCE_BUDGET, check_length, decode, encode
 from actors.compression.layout import Mask, Numbers
 from actors.compression.policy import Policy
@@ -17,11 +18,6 @@ from actors.compression.words import Word, split
 from configs.schema import CompressionSettings, ProtectKind
 
 Floats = NDArray[np.float32]
-
-ASKED_BONUS = 2.0
-"""Log-odds that a word of the question gains."""
-NEAR_BONUS = 1.0
-"""Log-odds that a word gains beside words of the question."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,7 @@ class Shortener:
 
     def stored_scores(self, text: str) -> bytes:
         """One byte for each word of a text, for any question and budget."""
-        return encode(self._scores(text, split(text), REFERENCE_BUDGET, None))
+        return encode(self._scores(text, split(text), REFERENCE_BUDGET))
 
     def shorten(
         self,
@@ -82,28 +78,24 @@ class Shortener:
         stored: bytes | None = None,
         token_starts: Numbers | None = None,
     ) -> Shortened:
-        """A text cut to `budget`, its words scored now, or by `stored` scores where there is no question.
+        """A text cut to `budget` by `stored` scores, or with its words scored now.
 
-        Raises InvalidRequest if the stored scores are of another text.
+        With a `question` the sentences nearest to it gain. Raises InvalidRequest if the stored scores are
+        of another text.
         """
         words = split(text)
-        if stored is not None and question is None:
+        if stored is None:
+            scores = self._scores(text, words, budget)
+        else:
             check_length(stored, len(words))
             scores = decode(stored)
-        else:
-            scores = self._scores(text, words, budget, question)
+        if question is not None and words:
+            scores = favoured(text, words, scores, question)
         kinds, most = self._settings.protect, self._settings.quote_characters
         return _shortened(text, words, scores, budget, self.counter, kinds, most, token_starts)
 
-    def _scores(self, text: str, words: Sequence[Word], budget: float, question: str | None) -> Floats:
-        rows = features(text, words, question)
-        scores = self._policy.scores(rows, budget)
-        if question is None:
-            return scores
-        asked = rows[:, NAMES.index("in_question")] * np.float32(ASKED_BONUS)
-        near = rows[:, NAMES.index("near_question")] * np.float32(NEAR_BONUS)
-        favoured: Floats = scores + asked + near
-        return favoured
+    def _scores(self, text: str, words: Sequence[Word], budget: float) -> Floats:
+        return self._policy.scores(features(text, words), budget)
 
 
 def _shortened(
