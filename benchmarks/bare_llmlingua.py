@@ -54,7 +54,7 @@ class OwnTokens:
 def _compressor(model: str) -> Any:
     import tiktoken
 
-    tiktoken.encoding_for_model = lambda name: OwnTokens(model)
+    tiktoken.encoding_for_model = lambda _name: OwnTokens(model)
     from llmlingua import PromptCompressor
 
     compressor = PromptCompressor(model, device_map="cpu", model_config={"trust_remote_code": False})
