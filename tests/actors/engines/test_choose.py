@@ -93,8 +93,9 @@ def test_an_alias_wins_over_a_directory_of_its_name(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     for name in ("smollm2-135m", "of-mine"):
         (tmp_path / name).mkdir()
+    nothing_pulled = settings(model="smollm2-135m").model_copy(update={"home": tmp_path / "home"})
     with pytest.raises(NotReady, match="pal models pull"):
-        model_directory(settings(model="smollm2-135m"))
+        model_directory(nothing_pulled)
     assert model_directory(settings(model="./smollm2-135m")) == tmp_path / "smollm2-135m"
     assert model_directory(settings(model="of-mine")) == tmp_path / "of-mine"
 
