@@ -133,15 +133,21 @@ class Shortening:
         return len(piece.text) <= self.settings.max_characters and bool(piece.text.strip())
 
 
-def asked_for(services: Services, options: CompressionOptions | None) -> Shortening | None:
-    """The compression that a request asks for, if it does. Raises InvalidRequest where that cannot be had."""
+def asked_for(
+    services: Services, options: CompressionOptions | None, *, question_aware: bool = False
+) -> Shortening | None:
+    """The compression that a request asks for, if it does; `question_aware` holds where it does not say.
+
+    Raises InvalidRequest where that cannot be had.
+    """
     if options is None:
         return None
     if not services.settings.compression.enabled:
         raise InvalidRequest(
             "Compression is off on this server (compression.enabled).", "compression", "not_available"
         )
-    return Shortening(services, _budget(options.budget), bool(options.question_aware))
+    aware = question_aware if options.question_aware is None else options.question_aware
+    return Shortening(services, _budget(options.budget), aware)
 
 
 def _budget(given: float | str) -> Budget:

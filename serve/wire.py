@@ -204,7 +204,7 @@ class CompressionOptions(Body):
 
     budget: Share | Auto
     question_aware: bool | None = None
-    """Keep more of the words that the question asks for; passages are then scored anew for each question."""
+    """Favour the sentences nearest to the question: in questions where nothing is said, in chats where it is true."""
 
 
 class SamplingBody(Body):

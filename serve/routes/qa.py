@@ -70,7 +70,7 @@ async def answer_question(
         max_tokens=body.max_tokens,
         model=model,
         adapter=catalog.adapter_of(model),
-        shortening=asked_for(services, body.compression),
+        shortening=asked_for(services, body.compression, question_aware=True),
     )
     work = answer(services, request.app.state.metrics, user, asked)
     try:
