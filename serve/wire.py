@@ -204,7 +204,7 @@ class CompressionOptions(Body):
 
     budget: Share | Auto
     question_aware: bool | None = None
-    """Favour the sentences nearest to the question: in questions where nothing is said, in chats where it is true."""
+    """Favour the sentences nearest to the question. Unset: yes in a question, no in a chat."""
 
 
 class SamplingBody(Body):
