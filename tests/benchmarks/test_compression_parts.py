@@ -109,6 +109,7 @@ def test_an_answer_is_what_a_line_adds(said: str, question: str, answer: str | N
     assert domains.answer_in(said, question) == answer
 
 
+@pytest.mark.slow
 def test_every_kind_of_text_has_questions_whose_answers_stand_in_it() -> None:
     found = domains.domains()
     assert set(found) == {"dialogue", "technical prose", "code", "tables"}

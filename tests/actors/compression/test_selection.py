@@ -95,7 +95,7 @@ def texts(draw: st.DrawFn) -> str:
     return "".join(parts)
 
 
-@cases(120)
+@cases(40)
 @given(text=texts(), budget=st.floats(0.05, 0.99))
 def test_budget_and_facts_hold_on_generated_prose(
     byte_counter: ModelCounter, text: str, budget: float
@@ -103,7 +103,7 @@ def test_budget_and_facts_hold_on_generated_prose(
     check(text, budget, byte_counter)
 
 
-@cases(80)
+@cases(25)
 @given(text=texts(), budget=st.floats(0.05, 0.99))
 def test_they_hold_with_a_tokenizer_of_another_kind(
     scripted_counter: ScriptedCounter, text: str, budget: float
@@ -111,7 +111,7 @@ def test_they_hold_with_a_tokenizer_of_another_kind(
     check(text, budget, scripted_counter)
 
 
-@cases(150)
+@cases(60)
 @given(parts=st.lists(STRANGE | PLAIN, min_size=5, max_size=40), gap=GAPS, budget=st.floats(0.05, 0.95))
 def test_they_hold_on_strange_text(
     byte_counter: ModelCounter, parts: list[str], gap: str, budget: float
@@ -132,13 +132,13 @@ def test_two_thousand_generated_facts_stay_whole(byte_counter: ModelCounter) -> 
 
 @pytest.mark.parametrize("budget", [0.3, 0.5, 0.7])
 def test_all_holds_on_this_repositorys_texts(byte_counter: ModelCounter, budget: float) -> None:
-    files = [*sorted(ROOT.glob("docs/*.md")), ROOT / "README.md", *sorted(ROOT.glob("serve/*.py"))[:8]]
+    files = [*sorted(ROOT.glob("docs/*.md"))[:3], ROOT / "README.md", *sorted(ROOT.glob("serve/*.py"))[:3]]
     whole = 0
     for file in files:
         text = file.read_text()
         for start in range(0, len(text), 3000):
             whole += check(text[start : start + 3000], budget, byte_counter)
-    assert whole > 500
+    assert whole > 300
 
 
 def test_words_stand_or_fall_whole_in_prose(byte_counter: ModelCounter) -> None:
