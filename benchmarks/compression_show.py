@@ -41,7 +41,18 @@ def show(report: Mapping[str, Any]) -> None:
         console.print(_figures(f"{name}: less plain, paired", one["differences"]))
     if "serve" in report:
         served(report["serve"])
-    console.print(f"protected places: {report['protected']}")
+    cost = report["cost"]
+    console.print(
+        f"compressing takes {1e6 * cost['token_s']:.0f} microseconds of a processor a token, and "
+        f"{1e3 * cost['fixed_s']:.1f} ms a text"
+    )
+    protected = report["protected"]
+    places, intact = (
+        sum(protected[kind][what] for kind in ("generated", "real")) for what in ("places", "intact")
+    )
+    console.print(f"protected places whole: {intact} of {places}")
+    for place in protected["broken"]:
+        console.print(f"broken: {place}")
     for name, bar in report["bars"].items():
         between = f" ({bar['low']} to {bar['high']})" if "low" in bar else ""
         console.print(

@@ -45,6 +45,10 @@ class Metrics:
             registry=registry,
         )
         self._model = model
+        self._of_http(registry)
+
+    def _of_http(self, registry: CollectorRegistry) -> None:
+        """Counters of requests and of what was done for them, whatever the model."""
         self._replies = Counter(
             "palimpsest_http_requests", "HTTP replies.", ("route", "status"), registry=registry
         )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.messages import InvalidRequest, NotFound, TooLarge, UnreadableType
+from actors.messages import InvalidRequest, Json, NotFound, TooLarge, UnreadableType
 from cluster.context import JsonFlag, emit, note, settings_of
 
 if TYPE_CHECKING:
+    from actors.compression.shortening import Shortened
     from configs.schema import Settings
 
 STDIN = Path("-")
@@ -59,21 +60,7 @@ def compress(
         heatmap.write_text(page, encoding="utf-8")
     restored = {"restored": _restored(settings, found.text, reconstructor)} if restore else {}
     if as_json:
-        emit(
-            {
-                "text": found.text,
-                "tokens_before": found.tokens_before,
-                "tokens_after": found.tokens_after,
-                "budget": share,
-                "over_budget": found.over_budget,
-                "kept": found.kept,
-                "protected": [
-                    {"start": span.start, "end": span.end, "kind": span.kind} for span in found.protected
-                ],
-                "heatmap": heatmap,
-                **restored,
-            }
-        )
+        emit(_report(found, share) | {"heatmap": heatmap} | restored)
         return
     typer.echo(found.text)
     for guess in restored.values():
@@ -85,6 +72,18 @@ def compress(
         note("what is protected takes more than the budget; all of it was kept")
     if heatmap is not None:
         note(f"heat map: {heatmap}")
+
+
+def _report(found: "Shortened", share: float) -> dict[str, Json]:
+    return {
+        "text": found.text,
+        "tokens_before": found.tokens_before,
+        "tokens_after": found.tokens_after,
+        "budget": share,
+        "over_budget": found.over_budget,
+        "kept": found.kept,
+        "protected": [{"start": one.start, "end": one.end, "kind": one.kind} for one in found.protected],
+    }
 
 
 def _restored(settings: "Settings", kept: str, adapter: Path | None) -> str:

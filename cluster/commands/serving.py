@@ -1,6 +1,8 @@
 """`pal up`, `pal down` and `pal status`."""
 
+import sys
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,16 +64,18 @@ def up(
 
 
 def _bring_up(settings: "Settings", mode: Mode, as_json: bool) -> None:
+    """Serve until stopped. Ray prints messages of its own on stdout; only the result belongs there."""
     from cluster.hosting import host, listening
 
-    stages = _Stages()
+    stages, stdout = _Stages(), sys.stdout
 
     def on_ready(running: Running) -> None:
         stages.end()
-        _say_ready(settings, running, stages.seconds(), as_json)
+        with redirect_stdout(stdout):
+            _say_ready(settings, running, stages.seconds(), as_json)
 
     try:
-        with listening(settings) as listener:
+        with listening(settings) as listener, redirect_stdout(sys.stderr):
             _fetch(settings)
             host(settings, mode, listener, stages.on_stage, on_ready)
     finally:

@@ -98,7 +98,9 @@ def test_a_signal_to_the_group_stops_every_process_that_was_started(
         command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert server.stdout is not None
-    assert json.loads(server.stdout.readline())["status"] == "ready"
+    ready = server.stdout.readline()
+    assert ready, f"pal up ended with {server.wait(timeout=100)}"
+    assert json.loads(ready)["status"] == "ready"
     family = psutil.Process(server.pid).children(recursive=True)
     assert len(family) > 3
     os.killpg(server.pid, number)
