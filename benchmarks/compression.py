@@ -20,7 +20,7 @@ from actors.compression.words import split
 from actors.models.store import ModelStore
 from benchmarks import compression_data as data_of
 from benchmarks import compression_retrieval as retrieval
-from benchmarks.compression_answers import answers_kept, base, likelihoods, ratios
+from benchmarks.compression_answers import AGAINST, answers_kept, base, likelihoods, ratios
 from benchmarks.compression_arms import LINGUA, OURS, Arm, Text, ours, peers
 from benchmarks.compression_beside import beside
 from benchmarks.compression_classifier import classifier
@@ -59,7 +59,7 @@ class Options:
     questions: int = 1000
     read: int = 0
     read_budgets: tuple[float, ...] = (0.5,)
-    read_arms: frozenset[str] = frozenset()
+    read_arms: frozenset[str] = frozenset((OURS, *AGAINST))
     trained_on: frozenset[str] = frozenset()
     split_seed: int = 0
     test_share: float = 0.25
@@ -83,7 +83,7 @@ def main(
     reader: Annotated[int, typer.Option(help="Questions that the small model reads; 0 for none.")] = 0,
     read_budget: Annotated[list[float] | None, typer.Option(help="Budgets it reads at; repeatable.")] = None,
     read_arm: Annotated[
-        list[str] | None, typer.Option(help="Only these arms are read; repeatable. Default: all.")
+        list[str] | None, typer.Option(help="Arms that are read; repeatable. Default: those of the bar.")
     ] = None,
     llmlingua: Annotated[
         Path | None, typer.Option(help="Python of an environment that has llmlingua 0.2.2.")
@@ -113,7 +113,7 @@ def main(
         questions=questions,
         read=reader,
         read_budgets=tuple(read_budget or (0.5,)),
-        read_arms=frozenset(read_arm or ()),
+        read_arms=frozenset(read_arm or (OURS, *AGAINST)),
         split_seed=split_seed,
         test_share=test_share,
         cache=cache,
@@ -263,7 +263,7 @@ def _beside_lingua(options: Options, test: Sequence[Case]) -> dict[str, Any]:
 def _read(options: Options, test: Sequence[Case], arms: Sequence[Arm]) -> dict[str, Any]:
     _say(f"the small model reads {options.read} questions")
     texts = prepared(data_of.sample(test, options.read, per_text=PER_TEXT), options.reader)
-    some = [arm for arm in arms if not options.read_arms or base(arm.name) in options.read_arms]
+    some = [arm for arm in arms if base(arm.name) in options.read_arms]
     found = outcomes(some, texts, options.read_budgets)
     return likelihoods(texts, found, options.reader, options.read_budgets)
 

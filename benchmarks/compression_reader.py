@@ -55,6 +55,7 @@ class ModelReader:
         self._losses = Cache(cache / "losses.jsonl" if cache else None)
         self._bits = Cache(cache / "bits.jsonl" if cache else None)
         self._loaded: Any = None
+        self._opening: tuple[list[int], Any] | None = None
 
     def losses(self, readings: Sequence[Reading]) -> list[list[float]]:
         """As Reader.losses; every answer is computed once."""
@@ -110,15 +111,31 @@ class ModelReader:
         answers = [self._tokenizer.encode_plain(answer.strip()) for _, answer in asked]
         shared = _shared(prompts)
         with torch.inference_mode():
-            prefix = self._model(
-                input_ids=torch.tensor([prompts[0][:shared]]), use_cache=True
-            ).past_key_values
+            prefix = self._begun(prompts[0][:shared])
             nats: list[float] = []
             for first in range(0, len(asked), TOGETHER):
                 some = slice(first, first + TOGETHER)
                 rests = [prompt[shared:] for prompt in prompts[some]]
                 nats += self._continue(prefix, rests, answers[some])
         return nats
+
+    def _begun(self, ids: Sequence[int]) -> Any:
+        """Keys and values of a prompt's beginning; what stands before any context was read before."""
+        import torch
+
+        if self._opening is None:
+            opening = self._prompt("A", "B")
+            opening = opening[: _shared([opening, self._prompt("C", "D")])]
+            self._opening = opening, self._body(torch.tensor([opening])).past_key_values
+        opening, past = self._opening
+        known = _shared([opening, ids])
+        past = copy.deepcopy(past)
+        past.crop(known - len(opening))
+        return self._body(torch.tensor([ids[known:]]), past).past_key_values
+
+    def _body(self, ids: Any, past: Any = None) -> Any:
+        """The model without its head, which is needed for the answers' tokens alone."""
+        return self._model.model(input_ids=ids, past_key_values=past, use_cache=True)
 
     def _continue(
         self, prefix: Any, rests: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
@@ -131,7 +148,7 @@ class ModelReader:
         ids_B_S = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
         past = copy.deepcopy(prefix)
         past.batch_repeat_interleave(len(rows))
-        hidden = self._model.model(input_ids=ids_B_S, past_key_values=past, use_cache=True).last_hidden_state
+        hidden = self._body(ids_B_S, past).last_hidden_state
         nats = []
         for row, (rest, answer) in enumerate(zip(rests, answers, strict=True)):
             logits_V = self._model.lm_head(hidden[row, len(rest) - 1 : len(rest) - 1 + len(answer)])
