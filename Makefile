@@ -49,7 +49,7 @@ lint: setup ## ruff, mypy, import contracts
 	$(BIN)/lint-imports --no-logo
 
 test: lint models ## lint, then the fast tests with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report=term $(ARGS)
 
 test-slow: models ## the tests too slow for every run (vLLM, model conversion)
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)

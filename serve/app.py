@@ -39,6 +39,8 @@ FEW_HOPS = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "100",
 }
 """Less than half the CPU time for each streamed chunk, in proxy and replica together, of Serve's defaults."""
+PATIENCE = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60"}
+"""A proxy that starts for longer is replaced, and who waits for it fails: on a busy machine 5 s are too few."""
 GRACE_S = 10
 """What Ray Serve's own limits add to ours, so that ours speak first."""
 
@@ -125,13 +127,16 @@ def _compressor(settings: Settings) -> Compressor | None:
 
 
 def _start(settings: Settings) -> None:
-    """Ray Serve's controller and proxy; the replica need not wait for them to be ready."""
-    ray_serve.start(
-        proxy_location="HeadOnly",
-        http_options=_http_options(settings),
-        logging_config=_logging(),
-        controller_options=ControllerOptions(runtime_env={"env_vars": _proxy_env(settings)}),
-    )
+    """Ray Serve's controller and proxy; the replica need not wait for them to be ready. Raises NotReady."""
+    try:
+        ray_serve.start(
+            proxy_location="HeadOnly",
+            http_options=_http_options(settings),
+            logging_config=_logging(),
+            controller_options=ControllerOptions(runtime_env={"env_vars": _proxy_env(settings)}),
+        )
+    except TimeoutError as error:
+        raise NotReady(f"Ray Serve did not start: {error}") from error
 
 
 def _run(
@@ -221,7 +226,7 @@ def _logging() -> LoggingConfig:
 
 def _proxy_env(settings: Settings) -> dict[str, str]:
     """Environment of Ray Serve's controller and proxy; its edge needs our code, which a far node may lack."""
-    env = {**FEW_HOPS, "RAY_SERVE_LOG_TO_STDERR": "0"}
+    env = {**FEW_HOPS, **PATIENCE, "RAY_SERVE_LOG_TO_STDERR": "0"}
     if settings.cluster.address is None:
         env["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "serve.edge:middlewares"
     return env

@@ -25,6 +25,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several workers one has all that starts Ray, so that it starts once; a file stays on one."""
+    for item in items:
+        together = "ray" if item.get_closest_marker("ray") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(together))
+
+
 def _pulled(alias: str) -> Path:
     from actors.messages import NotReady
     from actors.models.store import ModelStore
