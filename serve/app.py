@@ -40,7 +40,7 @@ FEW_HOPS = {
 }
 """Less than half the CPU time for each streamed chunk, in proxy and replica together, of Serve's defaults."""
 PATIENCE = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60"}
-"""A proxy that starts for longer is replaced, and who waits for it fails: on a busy machine 5 s are too few."""
+"""A proxy that starts for longer is replaced, and who waits for it fails: 5 s are few for a busy machine."""
 GRACE_S = 10
 """What Ray Serve's own limits add to ours, so that ours speak first."""
 
