@@ -37,6 +37,8 @@ class DataSource(Section):
     """Which column holds the text or the messages, of kind hub."""
     user: str | None = None
     """Whose, of kinds documents and episodes."""
+    count: int = Field(default=256, ge=1)
+    """Tasks that are made, of kind synthetic."""
     weight: float = Field(default=1.0, gt=0)
     """How often a document is drawn from here, beside the other sources' weights."""
 

@@ -51,13 +51,10 @@ def read(folder: Path, split: str) -> list[Record]:
 
 def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line's place, `file:line`, and object. Raises InvalidRequest for a line that is none."""
-    with path.open(encoding="utf-8", errors="strict") as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield f"{path}:{number}", _object(f"{path}:{number}", line)
-        except UnicodeDecodeError as error:
-            raise InvalidRequest(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield f"{path}:{number}", _object(f"{path}:{number}", line)
 
 
 def questions_of(place: str, value: object) -> tuple[Question, ...]:
@@ -75,9 +72,13 @@ def text_of(place: str, value: dict[str, Any], key: str) -> str:
     return text
 
 
-def _object(place: str, line: str) -> dict[str, Any]:
+def _object(place: str, line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"{place}: not UTF-8: {error.reason} at byte {error.start} of the line"
+        ) from error
     except ValueError as error:
         raise InvalidRequest(f"{place}: not JSON: {error}") from error
     if not isinstance(value, dict):

@@ -16,7 +16,8 @@ TEXT_FILES = frozenset(
     for name in ("txt", "md", "rst", "csv", "html", "py", "js", "ts", "go", "rs", "java", "c", "h", "sh")
 )
 PASSAGE_WORDS = 180
-_TEXTS = ("text", "context", "document", "article", "content")
+TEXTS = ("text", "context", "document", "article", "content")
+"""Columns of a data set that hold its text, the first one there is."""
 
 
 def read(source: str, domain: str) -> list[Record]:
@@ -28,12 +29,9 @@ def read(source: str, domain: str) -> list[Record]:
         return _hub(source.removeprefix(HUB), domain)
     path = Path(source)
     if path.is_dir():
-        files = sorted(
-            file for file in path.rglob("*") if file.suffix.lower() in TEXT_FILES and file.is_file()
-        )
-        if not files:
-            raise InvalidRequest(f"{path} holds no text files ({' '.join(sorted(TEXT_FILES))})")
-        return [record for file in files for record in _file(file, str(file.relative_to(path)), domain)]
+        return [
+            record for file in text_files(path) for record in _file(file, str(file.relative_to(path)), domain)
+        ]
     if not path.is_file():
         raise InvalidRequest(f"there is no file or directory {path}")
     if path.suffix == ".jsonl":
@@ -41,6 +39,23 @@ def read(source: str, domain: str) -> list[Record]:
     if path.suffix == ".json":
         return list(_squad(path, domain))
     return _file(path, path.name, domain)
+
+
+def text_files(folder: Path) -> list[Path]:
+    """The text files below a folder, sorted. Raises InvalidRequest where there are none."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in TEXT_FILES and file.is_file())
+    if not files:
+        raise InvalidRequest(f"{folder} holds no text files ({' '.join(sorted(TEXT_FILES))})")
+    return files
+
+
+def rows(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """The rows of a data set's parquet files, read a batch at a time."""
+    import pyarrow.parquet
+
+    for file in files:
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches():
+            yield from batch.to_pylist()
 
 
 def passages(text: str) -> Iterator[str]:
@@ -121,21 +136,17 @@ def _entry(place: str, number: int, entry: dict[str, Any], domain: str) -> Recor
 
 def _hub(name: str, domain: str) -> list[Record]:
     name, _, part = name.partition(":")
-    rows: list[dict[str, Any]] = []
     from actors.models.hub import fetch_dataset
 
-    for file in fetch_dataset(name, part or "train"):
-        import pyarrow.parquet
-
-        rows += pyarrow.parquet.read_table(file).to_pylist()
-    return [record for number, row in enumerate(rows) for record in from_row(name, number, row, domain)]
+    found = rows(fetch_dataset(name, part or "train"))
+    return [record for number, row in enumerate(found) for record in from_row(name, number, row, domain)]
 
 
 def from_row(name: str, number: int, row: dict[str, Any], domain: str) -> Sequence[Record]:
     """The records of a data set's row: with its question, where it has one in SQuAD's columns."""
-    key = next((key for key in _TEXTS if isinstance(row.get(key), str)), None)
+    key = next((key for key in TEXTS if isinstance(row.get(key), str)), None)
     if key is None:
-        raise InvalidRequest(f"{name} has no column of text ({', '.join(_TEXTS)}); it has {', '.join(row)}")
+        raise InvalidRequest(f"{name} has no column of text ({', '.join(TEXTS)}); it has {', '.join(row)}")
     text, document = row[key], str(row.get("title") or row.get("id") or number)
     answers = row.get("answers")
     if isinstance(answers, dict) and isinstance(row.get("question"), str):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from actors.messages import ChatPrompt, InvalidRequest, Json
@@ -25,15 +25,73 @@ def render_chat(tokenizer: Tokenizer, prompt: ChatPrompt, *, generation_prompt: 
     Text of control tokens within messages or tools stays ordinary text: nobody can forge a turn.
     Raises InvalidRequest for content that cannot be shown to a text model, or that the template refuses.
     """
-    messages = [_flat(message, index) for index, message in enumerate(prompt.messages)]
-    tools = list(prompt.tools) if prompt.tool_choice != "none" else []
-    if not tokenizer.reads_tools:
-        messages = _with_tools_as_text(messages, tools)
-        tools = []
+    messages, tools = _readable(tokenizer, prompt)
     hidden, safe = _hide(tokenizer.specials, {"messages": messages, "tools": tools})
     text = tokenizer.template(safe["messages"], safe["tools"], prompt.tool_choice, generation_prompt)
     check_text(text, "messages")
     return _encode(tokenizer, text, hidden)
+
+
+def render_lessons(
+    tokenizer: Tokenizer, prompt: ChatPrompt, taught: Collection[int]
+) -> list[tuple[list[int], list[bool]]]:
+    """Token ids as `render_chat` gives them and, for each, whether a model is to learn to write it.
+
+    `taught` are the places of the messages to learn: what stands after an opened answer, up to the control
+    token that ends it. One lesson that ends with the last of them; where the template shows a past answer
+    otherwise than it was written, as some do with reasoning, one lesson for each.
+    Raises InvalidRequest as `render_chat`, and where nothing precedes an answer.
+    """
+    messages, tools = _readable(tokenizer, prompt)
+    added = len(messages) - len(prompt.messages)
+    hidden, safe = _hide(tokenizer.specials, {"messages": messages, "tools": tools})
+
+    def shown(count: int, generation_prompt: bool) -> str:
+        held = safe["messages"][:count]
+        return tokenizer.template(held, safe["tools"], prompt.tool_choice, generation_prompt)
+
+    spans = []
+    for place in sorted(taught):
+        if place + added == 0:
+            raise InvalidRequest("an answer needs a message before it", param="messages[0]")
+        opened, closed = shown(place + added, True), shown(place + added + 1, False)
+        check_text(closed, "messages")
+        if not closed.startswith(opened):
+            raise InvalidRequest(
+                "the model's chat template shows this answer otherwise than it opens one",
+                param=f"messages[{place}]",
+            )
+        spans.append((opened, closed))
+    whole = spans[-1][1] if spans else ""
+    lessons = [spans] if all(whole.startswith(closed) for _, closed in spans) else [[span] for span in spans]
+    return [_lesson(tokenizer, lesson, hidden) for lesson in lessons if lesson]
+
+
+def _lesson(
+    tokenizer: Tokenizer, spans: Sequence[tuple[str, str]], hidden: Mapping[str, str]
+) -> tuple[list[int], list[bool]]:
+    """The last text of the spans as ids; what lies between the two texts of each is learned."""
+    text, end = spans[-1][1], 0
+    ids: list[int] = []
+    learned: list[bool] = []
+    for opened, closed in spans:
+        before = _encode(tokenizer, text[end : len(opened)], hidden)
+        answer = _encode(tokenizer, text[len(opened) : len(closed)], hidden)
+        ends = [place for place, token in enumerate(answer, 1) if tokenizer.is_special(token)]
+        kept = ends[-1] if ends else len(answer)
+        ids += before + answer
+        learned += [False] * len(before) + [True] * kept + [False] * (len(answer) - kept)
+        end = len(closed)
+    return ids, learned
+
+
+def _readable(tokenizer: Tokenizer, prompt: ChatPrompt) -> tuple[list[dict[str, Any]], list[Json]]:
+    """Messages and tools as the template takes them; a message is added in front where it needs one."""
+    messages = [_flat(message, index) for index, message in enumerate(prompt.messages)]
+    tools = list(prompt.tools) if prompt.tool_choice != "none" else []
+    if tokenizer.reads_tools:
+        return messages, tools
+    return _with_tools_as_text(messages, tools), []
 
 
 def content_text(content: Json, where: str) -> str:

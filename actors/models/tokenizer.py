@@ -1,5 +1,6 @@
 """Text to token ids and back, one model's way. Knows no conversation and no engine."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -86,6 +87,12 @@ class ModelTokenizer:
         """The token that ends an answer."""
         token_id: int | None = self._tokenizer.eos_token_id
         return token_id
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Checksum of all that decides which ids a text or a conversation gets."""
+        told = f"{self.backend.to_str()}\n{self._tokenizer.chat_template}\n{self.eos_id}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def obeys_tool_choice(self) -> bool:
