@@ -6,23 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.messages import ChatPrompt, InvalidRequest
+from actors.lessons import Chat, chat_of
+from actors.messages import InvalidRequest
 from configs.training import DataSource
 from tune import sources
 from tune.records import json_lines
 
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 PIECE = 1 << 20
 """Characters of a long text that are read and tokenised at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """A conversation; `taught` are the places of the messages to learn."""
-
-    place: str
-    prompt: ChatPrompt
-    taught: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,34 +93,8 @@ def of_row(place: str, row: Mapping[str, Any], column: str) -> Document:
     if isinstance(value, str) and value.strip():
         return Text(place, iter((value,)))
     if isinstance(value, list) and value:
-        return _chat(place, value, row.get("tools") or ())
+        return chat_of(place, value, row.get("tools") or ())
     raise InvalidRequest(f"{place}: {named} must be messages, or a string with something in it")
-
-
-def _chat(place: str, messages: list[Any], tools: Any) -> Chat:
-    """Raises InvalidRequest naming the message that is wrong."""
-    plain: list[dict[str, Any]] = []
-    taught = []
-    for number, message in enumerate(messages):
-        where = f"{place}: messages[{number}]"
-        if not isinstance(message, dict):
-            raise InvalidRequest(f"{where} must be an object with role and content")
-        role, weight = message.get("role"), message.get("weight", 1)
-        if role not in ROLES:
-            raise InvalidRequest(f"{where}: role {role!r} is none of {', '.join(sorted(ROLES))}")
-        if weight not in (0, 1, None) or (weight != 1 and role != "assistant" and weight is not None):
-            raise InvalidRequest(f"{where}: weight must be 0 or 1, and stands with answers of the assistant")
-        if message.get("content") is None and not message.get("tool_calls"):
-            raise InvalidRequest(f"{where} has neither content nor tool_calls")
-        if role == "assistant" and weight != 0:
-            taught.append(number)
-        plain.append({key: value for key, value in message.items() if key != "weight"})
-    if not taught:
-        raise InvalidRequest(f"{place}: no message of role assistant is there to be learned")
-    if not isinstance(tools, list | tuple):
-        raise InvalidRequest(f"{place}: tools must be a list")
-    prompt = ChatPrompt(messages=tuple(plain), tools=tuple(tools), tool_choice="auto" if tools else "none")
-    return Chat(place, prompt, tuple(taught))
 
 
 def _ids(place: str, tokens: Any, labels: Any) -> Ids:

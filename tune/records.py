@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from actors.lessons import json_objects
 from actors.messages import InvalidRequest
 
 SPLITS = TRAIN, TEST = ("train", "test")
@@ -52,9 +53,7 @@ def read(folder: Path, split: str) -> list[Record]:
 def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each line's place, `file:line`, and object. Raises InvalidRequest for a line that is none."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield f"{path}:{number}", _object(f"{path}:{number}", line)
+        yield from json_objects(str(path), file)
 
 
 def questions_of(place: str, value: object) -> tuple[Question, ...]:
@@ -70,20 +69,6 @@ def text_of(place: str, value: dict[str, Any], key: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise InvalidRequest(f"{place}: {key} must be a string with something in it")
     return text
-
-
-def _object(place: str, line: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(
-            f"{place}: not UTF-8: {error.reason} at byte {error.start} of the line"
-        ) from error
-    except ValueError as error:
-        raise InvalidRequest(f"{place}: not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{place}: a JSON object is needed")
-    return value
 
 
 def _record(place: str, value: dict[str, Any]) -> Record:
