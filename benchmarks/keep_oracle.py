@@ -43,20 +43,25 @@ def _loss(
     for number, budget in zip(numbers, budgets, strict=True):
         environment.deal(int(number), float(budget))
         seen.append(environment.reset()[0])
-    rows, mask, costs, budget = (
+    rows, mask, free, costs, budget = (
         torch.from_numpy(np.stack([one[name] for one in seen]))
-        for name in ("rows", "mask", "costs", "budget")
+        for name in ("rows", "mask", "free", "costs", "budget")
     )
     given = torch.cat([rows, budget[:, None].expand(-1, rows.shape[1], 1)], dim=2)
     logits = policy(given, mask)[0]
     if settings.calibrate:
-        logits = keep.calibrated(logits, mask, costs, budget[:, 0])
+        logits = keep.calibrated(logits, free, costs, keep.left(costs, mask, free, budget[:, 0]))
     drawn = torch.rand(size, task.choices, rows.shape[1]) < torch.sigmoid(logits.detach())[:, None]
     better = [
-        _better(task, int(number), choices[:, : len(task.chunks[number].costs)], float(asked))
+        _better(
+            task,
+            int(number),
+            choices[:, : len(task.chunks[number].costs)] | task.chunks[number].locked,
+            float(asked),
+        )
         for number, choices, asked in zip(numbers, drawn.numpy(), budgets, strict=True)
     ]
-    likely = keep.log_likelihood(logits, mask, drawn.float())
+    likely = keep.log_likelihood(logits, free, drawn.float())
     return -(likely * torch.from_numpy(np.stack(better))).mean()
 
 

@@ -67,6 +67,8 @@ class CompressionTraining(Section):
     """Smallest share of the tokens to keep that is asked for in training."""
     highest_budget: float = Field(default=0.8, gt=0, lt=1)
     """Largest share of the tokens to keep that is asked for in training."""
+    protect: bool = False
+    """Numbers, quotations, code and what else serving never drops are kept as there, whatever is chosen."""
     calibrate: bool = True
     """Shift each chunk's log-odds so that the budget is met on average; else only the penalty teaches it."""
     balance: float = Field(default=1.0, ge=0, le=1)

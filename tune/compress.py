@@ -37,7 +37,7 @@ _NAME = "palimpsest-compression"
 
 
 class MaskedBernoulli(TorchDistribution):  # type: ignore[misc]
-    """Each word is kept or not, on its own; log-probability and entropy count the real words only.
+    """Each word is kept or not, on its own; log-probability and entropy count the free words only.
 
     Made from [B, 2, N]: log-odds and mask. A sample is S choices [B, S, N].
     """
@@ -102,12 +102,14 @@ class KeepModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
     def _forward(self, batch: dict[str, Any], **kwargs: object) -> dict[str, Any]:
         seen = batch[Columns.OBS]
         logits, hidden = self._logits(seen)
-        mask = seen["mask"]
+        mask = seen["free"]
         if self.model_config["calibrate"]:
-            logits = keep.calibrated(logits, mask, seen["costs"], seen[_BUDGET][:, 0])
+            share = keep.left(seen["costs"], seen["mask"], mask, seen[_BUDGET][:, 0])
+            logits = keep.calibrated(logits, mask, seen["costs"], share)
         if self.model_config["middle"]:
-            mask = torch.zeros_like(mask)
-            mask[:, mask.shape[1] // 2] = 1
+            middle = torch.zeros_like(mask)
+            middle[:, mask.shape[1] // 2] = 1
+            mask = mask * middle
         return {
             Columns.ACTION_DIST_INPUTS: torch.stack([logits, mask], dim=1),
             Columns.EMBEDDINGS: hidden,

@@ -64,7 +64,7 @@ def train(
     from tune.compress import Learner
 
     start = _opened(settings, folder, resume)
-    task = task_of(settings, load(settings.data, TRAIN, count), reader, reconstruction)
+    task = task_of(settings, load(settings.data, TRAIN, count, settings.protect), reader, reconstruction)
     with (
         closing(Learner(settings, task)) as learner,
         Recorder(folder, settings.tracking, since=start) as recorder,
@@ -80,17 +80,24 @@ def train(
             if done % settings.checkpoint_every == 0 or done == settings.iterations:
                 _save(folder, done, learner.save)
         weights = learner.weights()
-    return _export(settings, folder, weights, start, load(settings.data, TEST, count))
+    return _export(settings, folder, weights, start, load(settings.data, TEST, count, settings.protect))
 
 
-def load(folders: Iterable[Path], split: str, count: Count = estimate) -> list[Chunk]:
-    """The chunks of one split of prepared directories that have a question."""
+def load(
+    folders: Iterable[Path], split: str, count: Count = estimate, protected: bool = False
+) -> list[Chunk]:
+    """The chunks of one split of prepared directories that have a question; `protected` as in `cut`."""
     chunks = [
         chunk
         for folder in folders
         for record in read(folder, split)
         for chunk in cut(
-            record.id, record.domain, record.text, [one.answers for one in record.questions], count
+            record.id,
+            record.domain,
+            record.text,
+            [one.answers for one in record.questions],
+            count,
+            protected,
         )
     ]
     return [chunk for chunk in chunks if chunk.places.questions]
@@ -141,7 +148,7 @@ def kept_share(
     kept = [
         bool(one)
         for chunk in chunks
-        for one in chunk.places.kept(select(score(chunk, budget), chunk.costs, budget)[None])[0]
+        for one in chunk.places.kept(select(score(chunk, budget), chunk.costs, budget, chunk.locked)[None])[0]
     ]
     return fmean(kept) if kept else 0.0
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.compression.features import features
+from actors.compression.layout import Mask, touched
 from actors.compression.policy import CHUNK
+from actors.compression.protect import merged, protect
 from actors.compression.reward import Places, find
 from actors.compression.words import Word, split
 
@@ -35,6 +37,8 @@ class Chunk:
     costs: NDArray[np.int64]
     """Tokens of each word [T]."""
     places: Places
+    locked: Mask
+    """Words that are kept whatever is chosen [T]."""
 
 
 def estimate(word: str) -> int:
@@ -43,9 +47,16 @@ def estimate(word: str) -> int:
 
 
 def cut(
-    id: str, domain: str, text: str, answers: Sequence[Sequence[str]], count: Count = estimate
+    id: str,
+    domain: str,
+    text: str,
+    answers: Sequence[Sequence[str]],
+    count: Count = estimate,
+    protected: bool = False,
 ) -> list[Chunk]:
     """The chunks of a text. `answers` holds the accepted answers of each question.
+
+    With `protected`, the words that must not change are locked; else no word is.
 
     A question belongs to the chunks that hold one of its answers whole; one that stands in none is left out.
     """
@@ -54,9 +65,16 @@ def cut(
     places = [
         sorted({place for answer in accepted for place in find(text, words, answer)}) for accepted in answers
     ]
+    locked = _locked(text, words) if protected else np.zeros(len(words), np.bool_)
     return [
-        _chunk(id, domain, text, words, rows, places, count, first) for first in range(0, len(words), CHUNK)
+        _chunk(id, domain, text, words, rows, places, locked, count, first)
+        for first in range(0, len(words), CHUNK)
     ]
+
+
+def _locked(text: str, words: Sequence[Word]) -> Mask:
+    starts, ends = np.array([(word.start, word.end) for word in words], np.int64).reshape(-1, 2).T
+    return touched(starts, ends, merged(protect(text)))
 
 
 def _chunk(
@@ -66,6 +84,7 @@ def _chunk(
     words: Sequence[Word],
     rows: Floats,
     places: Sequence[Sequence[tuple[int, int]]],
+    locked: Mask,
     count: Count,
     first: int,
 ) -> Chunk:
@@ -79,14 +98,17 @@ def _chunk(
         rows[first:last],
         np.fromiter((count(word) for word in texts), np.int64, len(texts)),
         Places.of(inside),
+        locked[first:last],
     )
 
 
-def select(scores: Floats, costs: NDArray[np.int64], budget: float) -> NDArray[np.bool_]:
-    """The best words [T] whose tokens stay within the budget, a share of all tokens."""
+def select(scores: Floats, costs: NDArray[np.int64], budget: float, locked: Mask | None = None) -> Mask:
+    """The locked words and the best others [T] whose tokens stay within the budget, a share of all tokens."""
+    kept = np.zeros(len(scores), np.bool_) if locked is None else locked.copy()
+    room = budget * costs.sum() - costs[kept].sum()
     order = np.argsort(-scores, kind="stable")
-    kept = np.zeros(len(scores), np.bool_)
-    kept[order[np.cumsum(costs[order]) <= budget * costs.sum()]] = True
+    order = order[~kept[order]]
+    kept[order[np.cumsum(costs[order]) <= room]] = True
     return kept
 
 

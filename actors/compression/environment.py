@@ -57,9 +57,10 @@ class Task:
 class ChunkEnvironment(gymnasium.Env):  # type: ignore[misc]
     """One step an episode: all words of a chunk are chosen at once, S times over.
 
-    Observation: `rows` [N, W], `mask` [N], `costs` [N], `budget` [1]. Action: MultiBinary [S, N]. The reward
-    is the mean over the choices; `info` holds each choice's `worth` [S], each word's `credit` against other
-    choices [S, N], the mean `utility` (questions that keep their answer) and the mean `ratio` (tokens kept).
+    Observation: `rows` [N, W], `mask` [N], `free` [N] of the words that may be dropped, `costs` [N], `budget`
+    [1]. Action: MultiBinary [S, N]. The reward is the mean over the choices; `info` holds each choice's
+    `worth` [S], each word's `credit` against other choices [S, N], the mean `utility` (questions that keep
+    their answer) and the mean `ratio` (tokens kept).
     """
 
     def __init__(self, task: Task) -> None:
@@ -69,6 +70,7 @@ class ChunkEnvironment(gymnasium.Env):  # type: ignore[misc]
             {
                 "rows": spaces.Box(-np.inf, np.inf, (self.longest, WIDTH), np.float32),
                 "mask": spaces.Box(0, 1, (self.longest,), np.float32),
+                "free": spaces.Box(0, 1, (self.longest,), np.float32),
                 "costs": spaces.Box(0, np.inf, (self.longest,), np.float32),
                 "budget": spaces.Box(0, 1, (1,), np.float32),
             }
@@ -94,7 +96,7 @@ class ChunkEnvironment(gymnasium.Env):  # type: ignore[misc]
     def step(self, action: NDArray[np.int8]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Take the choices; the episode ends."""
         chunk = self.task.chunks[self._number]
-        masks = np.asarray(action, np.bool_)[:, : len(chunk.costs)]
+        masks = np.asarray(action, np.bool_)[:, : len(chunk.costs)] | chunk.locked
         worth = self.task.worth(self._number, masks, self._budget)
         info = {"worth": worth, **outcome(chunk, masks)}
         if self.task.choices > 1:
@@ -108,18 +110,20 @@ class ChunkEnvironment(gymnasium.Env):  # type: ignore[misc]
         count = len(chunk.costs)
         rows = np.zeros((self.longest, WIDTH), np.float32)
         rows[:count] = chunk.rows
-        mask, costs = np.zeros((2, self.longest), np.float32)
+        mask, free, costs = np.zeros((3, self.longest), np.float32)
         mask[:count] = 1
+        free[:count] = ~chunk.locked
         costs[:count] = chunk.costs
-        return {"rows": rows, "mask": mask, "costs": costs, "budget": np.array([self._budget], np.float32)}
+        budget = np.array([self._budget], np.float32)
+        return {"rows": rows, "mask": mask, "free": free, "costs": costs, "budget": budget}
 
 
 class WordEnvironment(ChunkEnvironment):
     """The sequential ablation: one word a step, the reward at the chunk's end.
 
-    Observation: `rows` [R, W] around the word and `mask` [R] of those there are, `costs` [R], and `budget`:
-    the share of the tokens left that may still be kept. Action: MultiBinary [1, R], of which the middle
-    one is the word's.
+    Observation: `rows` [R, W] around the word and `mask` [R] of those there are, `free` and `costs` [R], and
+    `budget`: the share of the tokens left that may still be kept. Action: MultiBinary [1, R], of which the
+    middle one is the word's.
     """
 
     def __init__(self, task: Task) -> None:
@@ -129,6 +133,7 @@ class WordEnvironment(ChunkEnvironment):
             {
                 "rows": spaces.Box(-np.inf, np.inf, (REACH, WIDTH), np.float32),
                 "mask": spaces.Box(0, 1, (REACH,), np.float32),
+                "free": spaces.Box(0, 1, (REACH,), np.float32),
                 "costs": spaces.Box(0, np.inf, (REACH,), np.float32),
                 "budget": spaces.Box(0, 1, (1,), np.float32),
             }
@@ -146,7 +151,7 @@ class WordEnvironment(ChunkEnvironment):
     def step(self, action: NDArray[np.int8]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Decide on one word; the last one ends the episode."""
         chunk = self.task.chunks[self._number]
-        self._kept.append(bool(np.asarray(action)[0, REACH // 2]))
+        self._kept.append(bool(np.asarray(action)[0, REACH // 2] or chunk.locked[len(self._kept)]))
         if len(self._kept) < len(chunk.costs):
             return self._observation(), 0.0, False, False, {}
         masks = np.array([self._kept])
@@ -158,15 +163,17 @@ class WordEnvironment(ChunkEnvironment):
         chunk = self.task.chunks[self._number]
         at = min(len(self._kept), len(chunk.costs) - 1)
         rows = np.zeros((REACH, WIDTH), np.float32)
-        mask, costs = np.zeros((2, REACH), np.float32)
+        mask, free, costs = np.zeros((3, REACH), np.float32)
         first, last = max(0, at - REACH // 2), min(len(chunk.costs), at + REACH // 2 + 1)
         seen = slice(first - at + REACH // 2, last - at + REACH // 2)
         rows[seen] = chunk.rows[first:last]
         mask[seen] = 1
+        free[seen] = ~chunk.locked[first:last]
         costs[seen] = chunk.costs[first:last]
         spent = chunk.costs[: len(self._kept)] @ np.array(self._kept, np.int64) if self._kept else 0
         left = (self._budget * chunk.costs.sum() - spent) / max(1, chunk.costs[at:].sum())
-        return {"rows": rows, "mask": mask, "costs": costs, "budget": np.array([left.clip(0, 1)], np.float32)}
+        budget = np.array([left.clip(0, 1)], np.float32)
+        return {"rows": rows, "mask": mask, "free": free, "costs": costs, "budget": budget}
 
 
 def draw(task: Task, chance: np.random.Generator) -> tuple[int, float]:

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,10 +14,7 @@ from actors.compression.words import Word, split
 Floats = NDArray[np.float32]
 
 _TRIM = "\"'“”‘’`.,;:!?()[]{}<>*_#|«»…"
-COMMON = Path(__file__).with_name("common.txt")
-"""English words, the commonest first: whole words of SmolLM2's tokenizer (Apache-2.0), in its order."""
 
-_PART = re.compile(r"[^\W\d_]+")
 _YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
 _SYMBOLS = frozenset("%$€£¥°+=/\\@#&^~<>")
 _CODE = re.compile(
@@ -54,9 +50,6 @@ SURFACE = (
     "vowel_poor",
     *(f"class_{number}" for number in range(len(lexicon.CLASSES))),
     "content",
-    "rarity",
-    "rare",
-    "rarest_part",
     *(f"suffix_{number}" for number in range(len(lexicon.SUFFIXES))),
 )
 """What a word's own characters say."""
@@ -268,30 +261,11 @@ def _surface(word: str, core: str, lower: str, content: bool) -> list[float]:
         letters > 2 and vowels * 4 < letters,
         *(lower in words for words in lexicon.CLASSES),
         content,
-        *_rarity(lower),
         *(
             any(lower.endswith(end) and len(lower) > len(end) + 2 for end in ends)
             for ends in lexicon.SUFFIXES
         ),
     ]
-
-
-def _rarity(lower: str) -> tuple[float, float, float]:
-    """How far down the list of common words a word is, 0..1; whether it is not there; its rarest part."""
-    plain = lower.removesuffix("'s").removesuffix("’s")
-    if plain.isdigit() or not plain:
-        return 0.0, 0.0, 0.0
-    known = _ranks()
-    parts = [known.get(part, 1.0) for part in _PART.findall(plain)]
-    rank = known.get(plain, 1.0)
-    return rank, float(rank == 1.0), max(parts, default=1.0)
-
-
-@cache
-def _ranks() -> dict[str, float]:
-    words = COMMON.read_text(encoding="ascii").split()
-    most = np.log(len(words) + 1)
-    return {word: float(np.log(rank) / most) for rank, word in enumerate(words, start=1)}
 
 
 def _stem(lower: str) -> str:

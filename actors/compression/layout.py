@@ -76,6 +76,16 @@ def lay_out(
     )
 
 
+def touched(starts: Numbers, ends: Numbers, places: Sequence[tuple[int, int]]) -> Mask:
+    """Words that share a character with one of the places, which are sorted and do not overlap [N]."""
+    if not places:
+        return np.zeros(len(starts), bool)
+    first_P, last_P = np.array(places, np.int64).T
+    near = np.searchsorted(first_P, ends) - 1
+    found: Mask = (near >= 0) & (last_P[near] > starts)
+    return found
+
+
 def _protected(
     starts: Numbers, ends: Numbers, before: Numbers, protected: Sequence[tuple[int, int]]
 ) -> tuple[Mask, Mask, Numbers]:
@@ -85,8 +95,7 @@ def _protected(
     if not protected or not len(starts):
         return held.copy(), held, begins
     first_P, last_P = np.array(protected, np.int64).T
-    touching = np.searchsorted(first_P, ends) - 1
-    locked = (touching >= 0) & (last_P[touching] > starts)
+    locked = touched(starts, ends, protected)
     around = np.searchsorted(first_P, before, side="right") - 1
     held = (around >= 0) & (last_P[around] > starts) & (first_P[around] < before)
     opening = np.searchsorted(first_P, starts, side="right") - 1

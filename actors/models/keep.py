@@ -130,6 +130,13 @@ def calibrated(logits_B_T: Tensor, mask_B_T: Tensor, costs_B_T: Tensor, budget_B
     return logits_B_T - (shift + pull - pull.detach())[:, None]
 
 
+def left(costs_B_T: Tensor, mask_B_T: Tensor, free_B_T: Tensor, budget_B: Tensor) -> Tensor:
+    """The share of the free words' tokens that is left of the budget after the others, 0.02 to 0.98 [B]."""
+    whole, free = (costs_B_T * mask_B_T).sum(dim=1), (costs_B_T * free_B_T).sum(dim=1)
+    room = budget_B * whole - (whole - free)
+    return (room / free.clamp(min=1)).clamp(0.02, 0.98)
+
+
 def log_likelihoods(logits_B_T: Tensor, mask_B_T: Tensor, choices_B_S_T: Tensor) -> Tensor:
     """Log-probability of each word's fate in each choice [B, S, T], 0 where there is no word."""
     logits = logits_B_T[:, None]

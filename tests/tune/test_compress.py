@@ -68,6 +68,14 @@ def test_a_calibrated_choice_meets_the_budget_on_average_and_its_gradient_knows(
     torch.testing.assert_close(slope, torch.zeros_like(slope), atol=1e-6, rtol=0)
 
 
+def test_what_is_always_kept_leaves_less_of_the_budget_for_the_rest() -> None:
+    costs, mask = torch.tensor([[2.0, 1.0, 1.0, 9.0]]), torch.tensor([[1.0, 1.0, 1.0, 0.0]])
+    free = torch.tensor([[0.0, 1.0, 1.0, 0.0]])
+    assert keep.left(costs, mask, free, torch.tensor([0.75])).tolist() == [0.5]
+    assert keep.left(costs, mask, mask, torch.tensor([0.75])).tolist() == [0.75]
+    assert 0 < keep.left(costs, mask, free, torch.tensor([0.1])).item() < 0.1
+
+
 def test_kinds_of_text_are_balanced() -> None:
     kinds = ["a"] * 9 + ["b"]
     assert shares(kinds, 1).tolist() == pytest.approx([0.1] * 10)

@@ -16,6 +16,16 @@ def test_a_text_is_cut_and_a_question_belongs_where_its_answer_stands() -> None:
     assert (first.places.start[0], second.places.start[0]) == (3, 1)
 
 
+def test_what_is_protected_is_locked_and_kept_within_the_budget() -> None:
+    text = "They paid $1,200.50 for it"
+    (chunk,) = cut("t", "kind", text, [], protected=True)
+    assert chunk.locked.tolist() == [False, False, True, False, False]
+    assert not cut("t", "kind", text, [])[0].locked.any()
+    scores, costs = np.array([5, 4, 0, 3, 2], np.float32), np.array([1, 1, 2, 1, 1])
+    assert select(scores, costs, 0.5, chunk.locked).tolist() == [True, False, True, False, False]
+    assert select(scores, costs, 0.1, chunk.locked).tolist() == chunk.locked.tolist()
+
+
 def test_tokens_are_counted_by_what_is_given() -> None:
     (chunk,) = cut("t", "kind", "a considerably", [], count=len)
     assert chunk.costs.tolist() == [1, 12]

@@ -36,6 +36,16 @@ def test_one_step_shows_a_chunk_and_judges_every_choice() -> None:
     assert 0 < info["ratio"] < 0.5
 
 
+def test_locked_words_are_kept_whatever_is_chosen() -> None:
+    (chunk,) = cut("a", "kind", "The price is $1,200.50", [["$1,200.50"]], protected=True)
+    environment = ChunkEnvironment(Task([chunk], [np.ones(4, np.float32)], choices=2))
+    seen, _ = environment.reset(seed=1)
+    assert seen["free"].tolist() == [1, 1, 1, 0]
+    *_, info = environment.step(np.zeros(environment.action_space.shape, np.int8))
+    assert info["worth"].tolist() == [1, 1]
+    assert info["ratio"] > 0
+
+
 def test_without_a_deal_chunks_and_budgets_are_drawn_by_the_seed() -> None:
     environment = ChunkEnvironment(task())
     budgets = [float(environment.reset(seed=seed)[0]["budget"][0]) for seed in (1, 2, 1)]
