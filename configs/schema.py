@@ -222,6 +222,27 @@ class ClusterSettings(Section):
     """HTTP replicas, each with its own engine."""
 
 
+class JobSettings(Section):
+    """How fine-tuning jobs are carried out, one at a time."""
+
+    launch: Literal["auto", "process", "ray"] = "auto"
+    """As a process beside the server, or submitted to Ray; auto submits on a cluster that was joined."""
+    command: tuple[str, ...] = ()
+    """The program that trains, and its first arguments; empty: `pal train long-context`."""
+    training: Path | None = None
+    """Settings of a training (YAML) that every job starts from; unset: an adapter, trained on one rank."""
+    rate: float = Field(default=5e-4, gt=0)
+    """Learning rate that a job's learning_rate_multiplier multiplies."""
+    resumes: int = Field(default=3, ge=0)
+    """How often a training whose process died is resumed from its last checkpoint."""
+    niceness: int = Field(default=10, ge=0, le=19)
+    """How far the process of a training steps back behind those that serve."""
+    max_queued: int = Field(default=16, ge=1)
+    """Jobs that may wait; beyond that a new one gets 503."""
+    least_examples: int = Field(default=10, ge=1)
+    """Fewest conversations of a training file."""
+
+
 class ModelSettings(Section):
     """Which models are used and where their files come from."""
 
@@ -254,6 +275,8 @@ class Settings(Section):
     """How texts are made shorter before the model reads them."""
     cluster: ClusterSettings = ClusterSettings()
     """How Ray is started or joined."""
+    jobs: JobSettings = JobSettings()
+    """How fine-tuning jobs are carried out."""
     models: ModelSettings = ModelSettings()
     """Which models are used and where their files come from."""
 

@@ -1,0 +1,1 @@
+"""Trainings that were asked for: their records, their files, their processes."""
