@@ -1,8 +1,10 @@
 """What of a text's wording tells whether two texts are of one matter (English). Knows no weights."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from actors.memory.topics import Topics, topics_of
 from actors.memory.words import Word, words_of
@@ -17,7 +19,7 @@ _PEOPLE = """
 """
 _KIN = {word: group.split()[0] for group in _PEOPLE.split(";") for word in group.split()}
 """Words for people → one word for all that mean the same."""
-_CHANGES, _DENIES, _PASSES, _PLACES = 1, 2, 4, 8
+_CHANGES, _DENIES, _PASSES, _PLACES, _OF_ME, _DATED, _NUMBERED = 1, 2, 4, 8, 16, 32, 64
 _CHANGE_WORDS = """
     now nowadays lately since instead anymore new today became become turned history former formerly left
     quit moved moving swap sold gone got started finished began join joined joining hired broke split lost
@@ -53,6 +55,8 @@ _WHO = re.compile(r"\b(?:who|whom|whose)\b|\bname\b|\bcalled\b", re.IGNORECASE)
 _WHEN = re.compile(r"\b(?:when|what time|(?:what|which) (?:day|date|time|month)|date)\b", re.IGNORECASE)
 _COUNT = re.compile(r"\bhow (?:much|many|long|old)\b|\bnumber\b|\bcode\b", re.IGNORECASE)
 _WHERE = re.compile(r"\b(?:where|(?:what|which) (?:city|town|place|country))\b", re.IGNORECASE)
+READ_TEXTS = 5_000
+"""Texts whose wording is kept at hand."""
 _BEGINNING = 4
 """Letters that two words share to be taken for kin."""
 
@@ -77,33 +81,40 @@ class Wording:
     placed: bool
 
 
+@lru_cache(maxsize=READ_TEXTS)
 def worded(text: str, question: bool = False) -> Wording:
     """Read a text's words; a question's first word is no name."""
     words = words_of(text)
-    told = [word for word in words if not word.stop and word.normal not in _MY]
-    stems = frozenset(_american(word.stem) for word in told)
-    kinds = 0
-    before = ""
-    for word in words:
-        kinds |= _KINDS_OF.get(word.normal, 0) | _KINDS_OF_PAIRS.get((before, word.normal), 0)
-        kinds |= _CHANGES * word.stem.startswith(_CHANGED)
-        before = word.normal
+    senses = [_sense(word) for word in words]
+    stems = frozenset([sense.stem for sense in senses if sense.stem])
+    traits = 0
+    pairs: Mapping[str, int] | None = None
+    for word, sense in zip(words, senses, strict=True):
+        traits |= sense.traits
+        if pairs is not None:
+            traits |= pairs.get(word.normal, 0)
+        pairs = sense.pairs
     return Wording(
         stems=stems,
-        names=_names(words[1:] if question else words),
-        kin=frozenset(_KIN[word.normal] for word in words if word.normal in _KIN),
-        beginnings=frozenset(stem[:_BEGINNING] for stem in stems if len(stem) >= _BEGINNING),
+        names=frozenset([sense.name for sense in (senses[1:] if question else senses) if sense.name]),
+        kin=frozenset([sense.kin for sense in senses if sense.kin]),
+        beginnings=frozenset([stem[:_BEGINNING] for stem in stems if len(stem) >= _BEGINNING]),
         topics=topics_of(words),
-        of_me=any(word.normal in _MY for word in words),
-        dated=any(word.date for word in words),
-        numbered=any(word.number or word.normal[:1].isdigit() for word in words),
+        of_me=bool(traits & _OF_ME),
+        dated=bool(traits & _DATED),
+        numbered=bool(traits & _NUMBERED),
         length=len(words),
         unreal=unreal(text),
-        changes=bool(kinds & _CHANGES),
-        denies=bool(kinds & _DENIES),
-        passing=bool(kinds & _PASSES),
-        placed=bool(kinds & _PLACES),
+        changes=bool(traits & _CHANGES),
+        denies=bool(traits & _DENIES),
+        passing=bool(traits & _PASSES),
+        placed=bool(traits & _PLACES),
     )
+
+
+def let_go() -> None:
+    """Keep no text at hand: some were forgotten."""
+    worded.cache_clear()
 
 
 def unreal(text: str) -> bool:
@@ -126,11 +137,31 @@ def _american(stem: str) -> str:
     )
 
 
-def _names(words: Sequence[Word]) -> frozenset[str]:
-    return frozenset(
-        word.normal
-        for word in words
-        if word.capital and not (word.stop or word.date or word.normal in _MY or word.normal in _KIN)
+class _Sense(NamedTuple):
+    """What a word by itself tells; texts are empty where it tells nothing."""
+
+    stem: str
+    name: str
+    kin: str
+    traits: int
+    pairs: Mapping[str, int] | None
+    """Traits of it and the word that follows."""
+
+
+@lru_cache(maxsize=65536)
+def _sense(word: Word) -> _Sense:
+    mine, kin = word.normal in _MY, _KIN.get(word.normal, "")
+    named = word.capital and not (word.stop or word.date or mine or kin)
+    return _Sense(
+        stem="" if word.stop or mine else _american(word.stem),
+        name=word.normal if named else "",
+        kin=kin,
+        traits=_KINDS_OF.get(word.normal, 0)
+        | _CHANGES * word.stem.startswith(_CHANGED)
+        | _OF_ME * mine
+        | _DATED * word.date
+        | _NUMBERED * (word.number or word.normal[:1].isdigit()),
+        pairs=_KINDS_OF_PAIRS.get(word.normal),
     )
 
 
@@ -149,12 +180,19 @@ def _kinds_of() -> dict[str, int]:
     return found
 
 
+def _kinds_of_pairs() -> dict[str, dict[str, int]]:
+    """The same of two words, by the first of them."""
+    found: dict[str, dict[str, int]] = {}
+    for phrase in _PHRASES.split(";"):
+        words, _, kinds = phrase.partition(":")
+        first, second = words.split()
+        found.setdefault(first, {})[second] = int(kinds)
+    return found
+
+
 _KINDS_OF = _kinds_of()
 _CHANGED = tuple(_CHANGE_STEMS.split())
-_KINDS_OF_PAIRS = {
-    (words.split()[0], words.split()[1]): int(kinds)
-    for words, _, kinds in (phrase.partition(":") for phrase in _PHRASES.split(";"))
-}
+_KINDS_OF_PAIRS = _kinds_of_pairs()
 _KINDS: tuple[tuple[re.Pattern[str], Callable[[Wording], bool]], ...] = (
     (_WHEN, lambda said: said.dated or said.numbered),
     (_COUNT, lambda said: said.numbered),

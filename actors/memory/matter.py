@@ -201,9 +201,9 @@ def _table(rows: Sequence[Mapping[Any, float]]) -> Floats:
         for key in row:
             columns.setdefault(key, len(columns))
     found = np.zeros((len(rows), max(1, len(columns))), np.float32)
-    for values, row in zip(found, rows, strict=True):
-        for key, weight in row.items():
-            values[columns[key]] = weight
+    at = [number for number, row in enumerate(rows) for _ in row]
+    weights = [weight for row in rows for weight in row.values()]
+    found[at, [columns[key] for row in rows for key in row]] = weights
     return found
 
 

@@ -232,8 +232,8 @@ def memory_of(row: sqlite3.Row) -> Memory:
     values: dict[str, Json] = dict(row)
     values.pop("number")
     values["pinned"] = bool(values["pinned"])
-    values["metadata"] = json.loads(values["metadata"])
-    values["sources"] = tuple(json.loads(values["sources"]))
+    values["metadata"] = {} if values["metadata"] == "{}" else json.loads(values["metadata"])
+    values["sources"] = () if values["sources"] == "[]" else tuple(json.loads(values["sources"]))
     if values["valid_to"] is None:
         values["superseded_by"] = None
     return Memory(**values)

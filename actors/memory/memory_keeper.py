@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from actors.identity import RANDOM, Identity
 from actors.memory import (
     admission,
+    aspects,
     changes,
     consolidation,
     cues,
@@ -259,7 +260,7 @@ class MemoryKeeper(Partition):
             self._handed.pop((user, memory_id), None)
         self._recent.drop(user)
         self._expiries.unknown(user)
-        cues.let_go()
+        self._let_go()
         await self._rewrite()
         self._wake()
         return done
@@ -323,6 +324,7 @@ class MemoryKeeper(Partition):
         now = self._identity.now()
         expired, worn = await self._open.write(consolidation.expire, user, now)
         if worn:
+            self._let_go()
             await self._rewrite()
         done = Consolidated(
             merged=await self._merge(user, now),
@@ -367,6 +369,12 @@ class MemoryKeeper(Partition):
             proposed += await self._open.write(consolidation.propose, user, session, self._identity, now)
         return tuple(proposed)
 
+    def _let_go(self) -> None:
+        """Keep no text at hand: some were forgotten."""
+        cues.let_go()
+        aspects.let_go()
+        self._reading.waiting.let_go()
+
     async def _now(self, user: str) -> float:
         """The time of this call; what has expired by then is gone when this returns."""
         now = self._identity.now()
@@ -374,5 +382,6 @@ class MemoryKeeper(Partition):
             await self._open.write(forgetting.expire, user, now)
             self._expiries.unknown(user)
             self._recent.drop(user)
+            self._let_go()
             self._wake()
         return now

@@ -52,7 +52,9 @@ class MemorySource:
         self._proposer = proposer
         self._columns = held.columns
         self._allowed = _allowed(connection, user, held, limits)
-        self._hits = held.hits if _generation(connection, user) == held.generation else {}
+        self.current = _generation(connection, user) == held.generation
+        """Whether the columns are of this very transaction; else they are newer."""
+        self._hits = held.hits if self.current else {}
         self._usual = max(float(self._columns.words.mean()), 1.0) if len(self._columns.words) else 1.0
 
     @property

@@ -2,13 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import chain
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from actors.memory.cues import CUES, asks, cues, wanted, wording
+from actors.memory.cues import CUES, Wanted, asks, cues, wanted, wording
 from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.signals import (
     KERNEL,
@@ -17,6 +18,7 @@ from actors.memory.signals import (
     Neighbourhood,
     Rows,
     Signals,
+    compared,
     read_question,
     relative,
     signals,
@@ -65,68 +67,114 @@ class Candidates:
     features: dict[str, Floats]
 
 
+class Said(NamedTuple):
+    """What one memory's wording tells: its words (stem → word), CUES, whether the one before it asks."""
+
+    words: dict[str, str]
+    cues: tuple[float, ...]
+    asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a question without its vector says of the memories of one source."""
+
+    asking: Asking
+    want: Wanted
+    near: Neighbourhood
+    told: Signals
+    said: dict[int, Said]
+    """Of the rows that were read so far."""
+
+    @classmethod
+    def of(cls, source: Source, query: str) -> "Ahead":
+        """Of no row so far."""
+        near = Neighbourhood(source.columns, source.allowed)
+        asking = read_question(query, source.columns.speakers)
+        told = signals(source, asking, near)
+        return cls(asking, wanted(asking.text, asking.terms), near, told, {})
+
+    def read(self, source: Source, rows: Sequence[int]) -> list[Said]:
+        """What rows say; those that were read before are not read again."""
+        new = [row for row in rows if row not in self.said]
+        if new:
+            texts = source.texts([*new, *(max(row - 1, 0) for row in new)])
+            for row, text, before in zip(new, texts, texts[len(new) :], strict=False):
+                found = wording(text)
+                self.said[row] = Said(found.words, cues(found, self.want), asks(before))
+        return [self.said[row] for row in rows]
+
+
 def recollect(
-    source: Source, query: str, vector: Vectors | None, limit: int, ranker: Ranker = SHIPPED
+    source: Source,
+    query: str,
+    vector: Vectors | None,
+    limit: int,
+    ranker: Ranker = SHIPPED,
+    ahead: Ahead | None = None,
 ) -> list[Ranked]:
     """The `limit` memories that answer best, best first; fewer where fewer are allowed.
 
     `vector` is the question's, unit length; without it, or where memories have none, words alone decide.
+    `ahead` is what `look_up` gave for the same source and question.
     """
     if limit < 1 or not source.allowed.any():
         return []
-    found, first = candidates(source, query, vector, limit, ranker)
+    found, first = candidates(source, query, vector, limit, ranker, ahead)
     scores = ranker.score(ranker.second, found.features)
     order = _best_first(found.rows, scores)[:limit].tolist()
     before = set(_best_first(found.rows, first)[:limit].tolist())
+    values = np.stack(list(found.features.values()), axis=1)[order].tolist()
     return [
         Ranked(
             row=int(found.rows[one]),
             score=float(scores[one]),
-            parts={name: float(values[one]) for name, values in found.features.items()},
+            parts=dict(zip(found.features, parts, strict=True)),
             hop=1 if one in before else 2,
         )
-        for one in order
+        for one, parts in zip(order, values, strict=True)
     ]
 
 
-def look_up(source: Source, query: str) -> None:
-    """Read ahead, before there is a vector, what `recollect` reads of the likeliest memories."""
-    near = Neighbourhood(source.columns, source.allowed)
-    told = signals(source, read_question(query, source.columns.speakers), None, near)
-    for text in source.texts(_best_rows(_cheap(told), near, CANDIDATES).tolist()):
-        wording(text)
+def look_up(source: Source, query: str) -> Ahead:
+    """What `recollect` needs that asks for no vector, with the likeliest rows read."""
+    ahead = Ahead.of(source, query)
+    ahead.read(source, _best_rows(_cheap(ahead.told), ahead.near, CANDIDATES).tolist())
+    return ahead
 
 
 def candidates(
-    source: Source, query: str, vector: Vectors | None, limit: int, ranker: Ranker
+    source: Source,
+    query: str,
+    vector: Vectors | None,
+    limit: int,
+    ranker: Ranker,
+    ahead: Ahead | None = None,
 ) -> tuple[Candidates, Floats]:
     """What is ranked, with the features of both rounds, and the first round's scores (-inf: not in it)."""
-    near = Neighbourhood(source.columns, source.allowed)
-    asking = read_question(query, source.columns.speakers)
-    told = signals(source, asking, vector, near)
+    ahead = ahead or Ahead.of(source, query)
+    near = ahead.near
+    told = compared(ahead.told, source, vector, near)
     cheap = _cheap(told)
-    once = read(source, asking, told, near, _best_rows(cheap, near, max(CANDIDATES, limit)))
+    once = read(source, ahead, told, _best_rows(cheap, near, max(CANDIDATES, limit)))
     scores = ranker.score(ranker.first, once.features)
-    expansion = expand(source, asking, once, scores, near)
+    expansion = expand(source, ahead.asking, once, scores, near)
     taken = near.allowed.copy()
     taken[once.rows] = 0
     more = _best_rows(cheap + expansion, near, MORE, taken)
-    both = joined(once, read(source, asking, told, near, more)) if len(more) else once
+    both = joined(once, read(source, ahead, told, more)) if len(more) else once
     all_scores = ranker.score(ranker.first, both.features)
     both.features.update(second_round(both.rows, all_scores, expansion, near))
     return both, np.where(np.isin(both.rows, once.rows), all_scores, -np.inf)
 
 
-def read(source: Source, asking: Asking, told: Signals, near: Neighbourhood, rows: Rows) -> Candidates:
+def read(source: Source, ahead: Ahead, told: Signals, rows: Rows) -> Candidates:
     """The rows with FIRST features."""
-    columns = source.columns
-    texts = source.texts([*rows.tolist(), *np.maximum(rows - 1, 0).tolist()])
-    texts, before = texts[: len(rows)], texts[len(rows) :]
-    asked = np.array([asks(text) for text in before], np.float32)
+    columns, near = source.columns, ahead.near
+    said = ahead.read(source, rows.tolist())
+    asked = np.array([one.asked for one in said], np.float32)
     asked *= near.beside(near.allowed, rows, -1)
-    want = wanted(asking.text, asking.terms)
-    said = [wording(text) for text in texts]
-    values = np.array([cues(one, want) for one in said], np.float32).reshape(len(rows), len(CUES))
+    values = np.array([one.cues for one in said], np.float32).reshape(len(rows), len(CUES))
     features = {
         "own": told.own[rows],
         "window": told.window[rows],
@@ -167,7 +215,7 @@ def expand(source: Source, asking: Asking, once: Candidates, scores: Floats, nea
     odds = np.exp(scores[seeds] - scores[seeds].max())
     names = {part for name in source.columns.speakers for part in tokens(name)}
     known = {*asking.terms, *names}
-    held = Counter(one for words in once.words for one in words)
+    held = Counter(chain.from_iterable(once.words))
     likely: dict[str, float] = {}
     for seed, share in zip(seeds.tolist(), (odds / odds.sum()).tolist(), strict=True):
         for stem, word in once.words[seed].items():

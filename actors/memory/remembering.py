@@ -6,18 +6,20 @@ Writes nothing. Knows no feature's meaning, no grammar, no HTTP.
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from actors.memory import decay, doubt, memories, memory_columns, recollection, standing, why, width
+from actors.memory.ahead import Prepared, Waiting
 from actors.memory.asking import Asked, asked
+from actors.memory.aspects import worded
 from actors.memory.currency import Placed, State, moved_up, ordered
 from actors.memory.memory_source import Limits, MemorySource
 from actors.memory.proposing import Proposer
 from actors.memory.questions import content_words
 from actors.memory.ranker import SHIPPED, Ranker
-from actors.memory.recollection import Ranked, recollect
+from actors.memory.recollection import Ahead, Ranked, recollect
 from actors.memory.records import Memory, Recalled
 from actors.memory.users import user_number
 from actors.memory.vectors import Matrices, Vectors
@@ -43,6 +45,7 @@ class Reading:
     decay_weight: float = 0.5
     ranker: Ranker = SHIPPED
     exact_limit: int = EXACT_LIMIT
+    waiting: Waiting = field(default_factory=Waiting)
 
 
 def search(
@@ -64,18 +67,37 @@ def search(
     if not source.allowed.any():
         return []
     query = query[:LONGEST_QUERY]
-    ranked = _faded(connection, source, reading, limits, _ranked(source, reading, query, vector, limit))
-    return _Answer(connection, number, source, query, vector, limits).of(ranked, limit)
+    prepared = _taken(reading, number, query, limits, source)
+    ahead = None if prepared is None else prepared.ahead
+    ranked = _ranked(source, reading, query, vector, limit, ahead)
+    ranked = _faded(connection, source, reading, limits, ranked)
+    questions = asked(query) if prepared is None else prepared.questions
+    return _Answer(connection, number, source, query, questions, vector, limits).of(ranked, limit)
 
 
 def look_up(connection: sqlite3.Connection, reading: Reading, user: str, query: str, limits: Limits) -> None:
     """See MemoryKeeper.look_up."""
     number = user_number(connection, user)
-    if number:
-        source = _source(connection, reading, number, limits)
-        if source.allowed.any():
-            recollection.look_up(source, query[:LONGEST_QUERY])
-            source.hits(content_words(query)[: why.MOST_WORDS])
+    if not number:
+        return
+    source = _source(connection, reading, number, limits)
+    if not source.allowed.any():
+        return
+    query = query[:LONGEST_QUERY]
+    ahead = recollection.look_up(source, query)
+    source.hits(content_words(query)[: why.MOST_WORDS])
+    worded(query, question=True)
+    if source.current:
+        reading.waiting.put(_key(number, query, limits), Prepared.of(source, asked(query), ahead))
+
+
+def _taken(reading: Reading, user: int, query: str, limits: Limits, source: MemorySource) -> Prepared | None:
+    prepared = reading.waiting.take(_key(user, query, limits))
+    return prepared if prepared is not None and source.current and prepared.fits(source) else None
+
+
+def _key(user: int, query: str, limits: Limits) -> object:
+    return (user, query, replace(limits, now=0.0))
 
 
 def _source(connection: sqlite3.Connection, reading: Reading, user: int, limits: Limits) -> MemorySource:
@@ -84,14 +106,19 @@ def _source(connection: sqlite3.Connection, reading: Reading, user: int, limits:
 
 
 def _ranked(
-    source: MemorySource, reading: Reading, query: str, vector: Vectors | None, limit: int
+    source: MemorySource,
+    reading: Reading,
+    query: str,
+    vector: Vectors | None,
+    limit: int,
+    ahead: Ahead | None,
 ) -> list[Ranked]:
     """What ranking finds; without words and vector the newest."""
     if vector is None and not content_words(query):
         rows = np.flatnonzero(source.allowed)
         newest = rows[np.argsort(-source.columns.said_at[rows], kind="stable")][:limit]
         return [Ranked(row=row, score=0.0, parts={}, hop=1) for row in newest.tolist()]
-    found = recollect(source, query, vector, limit * SPARE, reading.ranker)
+    found = recollect(source, query, vector, limit * SPARE, reading.ranker, ahead)
     if vector is not None and source.embedded:
         return found
     return [one for one in found if any(one.parts.get(name) for name in EVIDENCE)]
@@ -117,10 +144,11 @@ def _faded(
     left = decay.strength(importance, uses, since, at, reading.half_life_days, pinned)
     strengths = dict(zip((row["number"] for row in rows), left.tolist(), strict=True))
     faded = [
-        replace(
-            one,
+        Ranked(
+            row=one.row,
             score=one.score + reading.decay_weight * (strengths[number] - 1),
             parts={**one.parts, "strength": strengths[number]},
+            hop=one.hop,
         )
         for one, number in zip(ranked, numbers, strict=True)
         if number in strengths
@@ -137,6 +165,7 @@ class _Answer:
         user: int,
         source: MemorySource,
         query: str,
+        questions: Sequence[Asked],
         vector: Vectors | None,
         limits: Limits,
     ) -> None:
@@ -144,6 +173,7 @@ class _Answer:
         self._user = user
         self._source = source
         self._query = query
+        self._questions = questions
         self._vector = vector
         self._limits = limits
 
@@ -152,7 +182,7 @@ class _Answer:
         numbers = self._source.columns.numbers
         by_number = {int(numbers[one.row]): one for one in ranked}
         scores = [(number, one.score) for number, one in by_number.items()][: max(limit, doubt.MOST)]
-        questions = asked(self._query)
+        questions = self._questions
         states = standing.states(
             self._connection, self._user, [number for number, _ in scores], questions, self._limits.as_of
         )

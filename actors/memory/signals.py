@@ -6,7 +6,7 @@ only its place does (a neighbour of it does not open the session), and its lengt
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -194,24 +194,37 @@ class Signals:
     session_cosine: Floats
 
 
-def signals(source: Source, asking: Asking, vector: Vectors | None, near: Neighbourhood) -> Signals:
-    """All of them, for every memory of the user; `vector` is the question's."""
+def signals(source: Source, asking: Asking, near: Neighbourhood) -> Signals:
+    """What words say, for every memory of the user; as `compared` without a vector."""
     own, window, covered, around = _words(source, asking, near)
-    cosine = _cosines(source, vector, near)
     speaker, other, leads = _spoken(source.columns, asking)
     window = relative(window)
+    nothing = np.zeros(len(near.allowed), np.float32)
     return Signals(
         own=relative(own),
         window=window,
         covered=covered,
         around=around,
-        cosine=cosine,
-        cosine_window=near.spread(cosine, COSINE_KERNEL),
+        cosine=nothing,
+        cosine_window=nothing,
         speaker=speaker,
         other=other,
         leads=leads,
         dated=nearness(asking.dates, source.columns.said_at),
         session=near.best(window),
+        session_cosine=nothing,
+    )
+
+
+def compared(told: Signals, source: Source, vector: Vectors | None, near: Neighbourhood) -> Signals:
+    """The same with what the question's vector says; without one as they are."""
+    if vector is None:
+        return told
+    cosine = _cosines(source, vector, near)
+    return replace(
+        told,
+        cosine=cosine,
+        cosine_window=near.spread(cosine, COSINE_KERNEL),
         session_cosine=near.best(cosine),
     )
 
@@ -269,10 +282,8 @@ def _frequency(hits: Hits, size: int) -> Floats:
     return found
 
 
-def _cosines(source: Source, vector: Vectors | None, near: Neighbourhood) -> Floats:
+def _cosines(source: Source, vector: Vectors, near: Neighbourhood) -> Floats:
     size = len(near.allowed)
-    if vector is None:
-        return np.zeros(size, np.float32)
     cosines = np.asarray(source.cosines(vector), np.float32)
     known = np.isfinite(cosines) & (near.allowed > 0)
     if known.all() and size:

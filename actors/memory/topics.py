@@ -13,19 +13,25 @@ Topics = Mapping[str, float]
 def topics_of(words: Sequence[Word]) -> Topics:
     """The topics of a text's words, each up to 1; a word of several topics counts the less for each."""
     found: dict[str, float] = {}
-    before = ""
+    pairs: Mapping[str, frozenset[str]] | None = None
     for word in words:
-        for topics in (_SINGLE.get(word.stem, ()), _DOUBLE.get((before, word.stem), ())):
-            for topic in topics:
-                found[topic] = max(found.get(topic, 0.0), 1 / len(topics))
-        before = word.stem
+        if single := _SINGLE.get(word.stem):
+            _put(found, single)
+        if pairs and (double := pairs.get(word.stem)):
+            _put(found, double)
+        pairs = _DOUBLE.get(word.stem)
     return found
 
 
-def _read(text: str) -> tuple[dict[str, frozenset[str]], dict[tuple[str, str], frozenset[str]]]:
-    """Stems of words, and of pairs of words, with their topics."""
+def _put(found: dict[str, float], topics: frozenset[str]) -> None:
+    for topic in topics:
+        found[topic] = max(found.get(topic, 0.0), 1 / len(topics))
+
+
+def _read(text: str) -> tuple[dict[str, frozenset[str]], dict[str, dict[str, frozenset[str]]]]:
+    """Stems of words with their topics, and of pairs of words by the first."""
     single: dict[str, frozenset[str]] = {}
-    double: dict[tuple[str, str], frozenset[str]] = {}
+    double: dict[str, dict[str, frozenset[str]]] = {}
     for line in text.splitlines():
         topic, _, entries = line.partition(":")
         for entry in entries.split(","):
@@ -33,7 +39,8 @@ def _read(text: str) -> tuple[dict[str, frozenset[str]], dict[tuple[str, str], f
             if len(stems) == 1:
                 single[stems[0]] = single.get(stems[0], frozenset()) | {topic}
             else:
-                double[stems[0], stems[1]] = double.get((stems[0], stems[1]), frozenset()) | {topic}
+                pairs = double.setdefault(stems[0], {})
+                pairs[stems[1]] = pairs.get(stems[1], frozenset()) | {topic}
     return single, double
 
 

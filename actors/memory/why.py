@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.memory.currency import State
 from actors.memory.questions import content_words
 from actors.memory.source import Source
+
+Rows = NDArray[np.int64]
 
 NEAR = 0.25
 """Cosine above the mean of all from which on a memory is said to be near in meaning."""
@@ -32,10 +35,11 @@ class Finding:
 def reasons(source: Source, query: str, findings: Sequence[Finding]) -> list[str]:
     """For each memory, such as `says 'Porto' in the same words; near in meaning; holds since 2024-05-01`."""
     words = content_words(query)[:MOST_WORDS]
-    hits = source.hits(words)
+    rows = np.array([one.row for one in findings], np.int64)
+    holds = [(word, _hold(hits.rows, rows)) for word, hits in source.hits(words).items()]
     found = []
-    for one in findings:
-        said = [word for word in words if _holds(hits[word].rows, one.row)]
+    for at, one in enumerate(findings):
+        said = [word for word, held in holds if held[at]]
         found.append("; ".join(filter(None, (*_found(said, one), *_lasting(one)))))
     return found
 
@@ -65,6 +69,10 @@ def day(at: float) -> str:
     return str(np.datetime64(int(at), "s").astype("datetime64[D]"))
 
 
-def _holds(rows: np.ndarray[tuple[int], np.dtype[np.int64]], row: int) -> bool:
-    at = int(np.searchsorted(rows, row))
-    return at < len(rows) and int(rows[at]) == row
+def _hold(held: Rows, wanted: Rows) -> list[bool]:
+    """Which of the wanted rows are among those held, which ascend."""
+    if not len(held):
+        return [False] * len(wanted)
+    at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
+    found: list[bool] = (held[at] == wanted).tolist()
+    return found

@@ -49,9 +49,9 @@ _INFLECTIONS = {"s": 3, "es": 2, "ed": 2, "ing": 2, "ings": 2, "e": 2, "ies": 2,
 _SHORTEST_WORD = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Word:
-    """A word as written, seen as ranking sees it."""
+    """A word as written, seen as ranking sees it; the same object for every time it is written."""
 
     normal: str
     stem: str

@@ -1,5 +1,6 @@
 """Computes sentence vectors from texts: an ONNX model, or hashed words. Knows no queue."""
 
+import os
 import re
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -18,6 +19,8 @@ Tokens = list[int]
 
 WINDOW = 256
 """Tokens of a text that are read; the model was trained on no more."""
+THREADS = min(2, os.cpu_count() or 1)
+"""That compute one batch, where two are free: a text is there a third sooner, and its vector is the same."""
 HASH = "hash"
 """The embedder's name that stands for hashed words."""
 HASH_DIMENSIONS = 384
@@ -49,8 +52,8 @@ class OnnxEncoder:
     what else is in the batch.
     """
 
-    def __init__(self, directory: Path, threads: int = 1) -> None:
-        """Raises NotReady if a file is missing."""
+    def __init__(self, directory: Path, threads: int = THREADS) -> None:
+        """Raises NotReady if a file is missing. A thread that waits sleeps, and leaves its core to others."""
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -60,6 +63,8 @@ class OnnxEncoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.dynamic_block_base", "4")
         self._session = onnxruntime.InferenceSession(
             directory / "model.onnx", options, providers=["CPUExecutionProvider"]
         )
