@@ -12,6 +12,7 @@ from actors.learner import Learner
 from actors.messages import NotReady
 from actors.models.attention import Attention, packed
 from configs.training import LongContextTraining
+from tune.allocator import give_back
 from tune.shares import Seat
 
 PATIENCE = timedelta(minutes=60)
@@ -42,6 +43,7 @@ class Group:
 
     def learner(self, settings: LongContextTraining, path: Path) -> Learner:
         """The learner that the settings ask for. Raises as it does."""
+        give_back()
         if settings.zero:
             from tune.zero import ZeroLearner
 
