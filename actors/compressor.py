@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from actors.compression.cost import Budget, CostModel, Plan
 from actors.compression.counting import ModelCounter, ScriptedCounter, TokenCounter
+from actors.compression.joint import gather
 from actors.compression.known import Known
 from actors.compression.policy import Policy
 from actors.compression.shortening import Shortened, Shortener
@@ -97,6 +99,28 @@ class Compressor:
         job = partial(self._shorten, shortener, texts, stored, budget, question, force)
         return await self._run(job, sum(map(len, texts)))
 
+    async def gather(
+        self,
+        texts: Sequence[str],
+        stored: Sequence[KeepScores | None],
+        question: str,
+        budget: Budget = "auto",
+        whole: int = 0,
+        most: int | None = None,
+    ) -> list[Compressed]:
+        """What of several texts, best first, likeliest answers a question, in one room; empty where nothing.
+
+        The room is `budget` of all their tokens, or where `whole` is given the tokens of so many of the first
+        texts; never over `most`. Sentences stand or fall whole, but for one that fills the room: see
+        actors.compression.joint. Where that would not pay, texts are whole or empty, best first. Raises as
+        `shorten` does.
+        """
+        shortener = self._started()
+        for text in texts:
+            self._check(text, budget)
+        job = partial(self._gather, shortener, texts, stored, question, budget, whole, most)
+        return await self._run(job, sum(map(len, texts)))
+
     async def scores(self, texts: Sequence[str]) -> list[KeepScores]:
         """Keep-scores of each text, one byte a word, to be stored beside it and given to `shorten`.
 
@@ -178,6 +202,45 @@ class Compressor:
         self._cost.compressed(tokens, time.thread_time() - computed_before)
         return _made(found, plan, time.perf_counter() - before)
 
+    def _gather(
+        self,
+        shortener: Shortener,
+        texts: Sequence[str],
+        stored: Sequence[KeepScores | None],
+        question: str,
+        budget: Budget,
+        whole: int,
+        most: int | None,
+    ) -> list[Compressed]:
+        before, computed_before = time.perf_counter(), time.thread_time()
+        tokens = [shortener.counter.count(text) for text in texts]
+        plan = self._cost.plan(budget, sum(tokens))
+        room = sum(tokens[:whole]) if whole else round((1 if plan.bypass else plan.budget) * sum(tokens))
+        room = room if most is None else min(room, most)
+        if plan.bypass:
+            self._cost.passed_by()
+        if plan.bypass or sum(tokens) <= room:
+            return _fitting(texts, tokens, room, plan)
+        known = [
+            keep.scores if keep is not None and keep.policy == shortener.identity and keep.scores else None
+            for keep in stored
+        ]
+        parts = gather(shortener, texts, known, question, room)
+        self._cost.compressed(sum(tokens), time.thread_time() - computed_before)
+        seconds = (time.perf_counter() - before) / max(1, len(texts))
+        return [
+            Compressed(
+                text=part.text,
+                kept=part.kept,
+                tokens_before=part.tokens_before,
+                tokens_after=part.tokens_after,
+                budget=plan.budget,
+                protected=part.protected,
+                seconds=seconds,
+            )
+            for part in parts
+        ]
+
     def _warm(self, shortener: Shortener) -> None:
         """Compress a text three times: the first compiles patterns, the others are measured."""
         shortener.shorten(WARMING, 0.5)
@@ -221,6 +284,17 @@ class Compressor:
 
 def _scored(shortener: Shortener, texts: Sequence[str]) -> list[KeepScores]:
     return [KeepScores(shortener.identity, shortener.stored_scores(text)) for text in texts]
+
+
+def _fitting(texts: Sequence[str], tokens: Sequence[int], room: int, plan: Plan) -> list[Compressed]:
+    """Whole texts, best first, as many as fit; the others are empty."""
+    found = []
+    for text, count in zip(texts, tokens, strict=True):
+        whole = _whole(text, count, plan, 0.0)
+        fits = count <= room
+        room -= count if fits else 0
+        found.append(whole if fits else replace(whole, text="", kept=(), tokens_after=0))
+    return found
 
 
 def _whole(text: str, tokens: int, plan: Plan, seconds: float) -> Compressed:

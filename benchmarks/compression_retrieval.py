@@ -1,4 +1,4 @@
-"""What was retrieved, at the same size of prompt: as it is, or twice as much shortened to half.
+"""What was retrieved, in the same size of prompt: as it is, or of twice as much the half, in several ways.
 
 Documents come from the real store's search, memories from the real memory's. Knows no reader.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from actors.compression.counting import TokenCounter
+from actors.compression.joint import Part, gather
 from actors.compression.reward import find
 from actors.compression.shortening import Shortened, Shortener
 from actors.embedder import Embedder
@@ -24,7 +25,7 @@ from benchmarks.qa_corpus import USER, Corpus, Remembering, build
 from benchmarks.qa_data import Asked, load
 from configs.schema import CompressionSettings, Settings
 
-SIZES = (300, 600)
+SIZES = (150, 300, 600)
 """Tokens of what was retrieved that fit into the prompt."""
 SHARE = 0.5
 DEPTH = 24
@@ -32,6 +33,8 @@ JOINT = "\n\n"
 PLAIN, SHORTENED, ASKED = "as it is", "twice as much, shortened", "twice as much, shortened for the question"
 SERVED = "each by itself, short ones whole"
 """As a server does it: what has few tokens is left as it is, and more fits of the rest."""
+GATHERED = "twice as much, likeliest sentences of all"
+"""As a server does it that looks at the question: all pieces compete for one room."""
 CEILING = "twice as much, as it is"
 """Twice the tokens: what shortening could reach if it lost nothing."""
 
@@ -146,13 +149,13 @@ def compared(found: Sequence[Found], shortener: Shortener, joint: str = JOINT) -
         rows = [_one(one, size, shortener, joint) for one in found]
         held = {
             arm: np.array([row[arm][0] for row in rows], float)
-            for arm in (PLAIN, SHORTENED, ASKED, SERVED, CEILING)
+            for arm in (PLAIN, SHORTENED, ASKED, SERVED, GATHERED, CEILING)
         }
         for arm, values in held.items():
             report["by_arm"].setdefault(arm, {})[str(size)] = draws.mean(values)
             tokens = float(np.mean([row[arm][1] for row in rows]))
             report["tokens"].setdefault(arm, {})[str(size)] = round(tokens, 1)
-        for arm in (SHORTENED, ASKED, SERVED):
+        for arm in (SHORTENED, ASKED, SERVED, GATHERED):
             report["differences"].setdefault(arm, {})[str(size)] = draws.mean(held[arm] - held[PLAIN])
     return report
 
@@ -167,6 +170,7 @@ def _one(found: Found, size: int, shortener: Shortener, joint: str) -> dict[str,
         PLAIN: (_stands(plain, plain_right, found.answers), counter.count(plain)),
         SHORTENED: _left(twice, twice_right, found.answers, shortener.shorten(twice, budget)),
         SERVED: _served(found, size, shortener, joint),
+        GATHERED: _gathered(found, size, shortener, joint),
         CEILING: (_stands(twice, twice_right, found.answers), counter.count(twice)),
         ASKED: _left(twice, twice_right, found.answers, shortener.shorten(twice, budget, found.question)),
     }
@@ -192,6 +196,24 @@ def _served(found: Found, size: int, shortener: Shortener, joint: str) -> tuple[
     return held, size - max(0, room)
 
 
+def _gathered(found: Found, size: int, shortener: Shortener, joint: str) -> tuple[bool, int]:
+    """Twice as much, the last piece cut, gathered into `size` tokens."""
+    counter, room, pieces = shortener.counter, round(size / SHARE), list[str]()
+    for piece in found.pieces:
+        starts = counter.starts(piece)
+        pieces.append(piece if len(starts) <= room else piece[: int(starts[room])])
+        room -= len(starts)
+        if room <= 0:
+            break
+    between = counter.count(f"a{joint}a") - 2 * counter.count("a")
+    parts = gather(shortener, pieces, [None] * len(pieces), found.question, size, between)
+    held = any(
+        part is not None and holds(piece, [part], found.answers, made)
+        for piece, part, made in zip(pieces, found.right, parts, strict=False)
+    )
+    return held, counter.count(joint.join(one.text for one in parts if one.text))
+
+
 def _filled(found: Found, size: int, counter: TokenCounter, joint: str) -> tuple[str, list[tuple[int, int]]]:
     """What was retrieved, joined up to `size` tokens, the last piece cut; and where answers count."""
     text, right = "", []
@@ -214,9 +236,15 @@ def _stands(text: str, right: Sequence[tuple[int, int]], answers: Sequence[str])
 def _left(
     text: str, right: Sequence[tuple[int, int]], answers: Sequence[str], made: Shortened
 ) -> tuple[bool, int]:
+    return holds(text, right, answers, made), made.tokens_after
+
+
+def holds(
+    text: str, right: Sequence[tuple[int, int]], answers: Sequence[str], made: Shortened | Part
+) -> bool:
     """Whether a place of an answer that counts has all its words left."""
     words = made.words
-    held = any(
+    return any(
         words[start].start >= first - 1
         and words[end - 1].end <= last + 1
         and bool(made.mask[start:end].all())
@@ -225,4 +253,3 @@ def _left(
         if start < end
         for first, last in right
     )
-    return held, made.tokens_after

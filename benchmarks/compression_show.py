@@ -82,4 +82,4 @@ def _table(title: str, rows: Mapping[str, Mapping[str, Any]], cell: Any) -> Tabl
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    return sorted(set(names))
+    return sorted(set(names), key=float)

@@ -36,10 +36,15 @@ async def passages_for(services: Services, user: str, body: ChatRequest) -> list
 async def shown(
     shortening: Shortening | None, passages: Sequence[Passage], body: ChatRequest
 ) -> list[Passage]:
-    """The passages as the model reads them: shortened where the request asks for it."""
+    """The passages as the model reads them: shortened where the request asks for it.
+
+    Where that looks at the question, they share one room, and a passage may be left without text.
+    """
     if shortening is None or not passages:
         return list(passages)
-    shorts = await shortening.shorten_passages(passages, _last_question(body.messages))
+    question = _last_question(body.messages)
+    shorten = shortening.gather_passages if shortening.question_aware else shortening.shorten_passages
+    shorts = await shorten(passages, question)
     shortening.count(shorts)
     return [replace(one, text=short.text) for one, short in zip(passages, shorts, strict=True)]
 
@@ -54,8 +59,14 @@ async def within(
 ) -> list[str]:
     """The shortened texts of as many passages, best first, as fit into the tokens of `k` whole ones.
 
-    `room` is the most that there is. None where the compressor is in trouble.
+    Where that looks at the question, their sentences compete for that room. `room` is the most that there is.
+    None where the compressor is in trouble.
     """
+    if shortening.question_aware:
+        gathered = await shortening.gather_passages(passages, question, k, room)
+        some = [one for one in gathered if one.text] if shortening.available else []
+        shortening.count(some)
+        return [one.text for one in some]
     shorts = await shortening.shorten_passages(passages, question)
     if not shortening.available:
         return []
@@ -72,10 +83,12 @@ async def within(
 def with_passages(
     messages: Sequence[dict[str, Any]], passages: Sequence[Passage]
 ) -> tuple[dict[str, Any], ...]:
-    """The conversation with numbered passages in its system message."""
+    """The conversation with numbered passages in its system message, but for those without text."""
     if not passages:
         return tuple(messages)
-    numbered = [f"[{number}] {one.filename}\n{one.text}" for number, one in enumerate(passages, 1)]
+    numbered = [
+        f"[{number}] {one.filename}\n{one.text}" for number, one in enumerate(passages, 1) if one.text
+    ]
     text = "\n\n".join([INSTRUCTION, *numbered])
     if messages[0]["role"] in ("system", "developer"):
         first = {**messages[0], "content": f"{messages[0]['content']}\n\n{text}"}

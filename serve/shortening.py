@@ -108,6 +108,29 @@ class Shortening:
         """The passages' texts, by the keep-scores that were stored beside them."""
         return await self.shorten([Piece(one.text, one.keep) for one in passages], question=question)
 
+    async def gather_passages(
+        self, passages: Sequence[Passage], question: str, whole: int = 0, most: int | None = None
+    ) -> list[Short]:
+        """What of the passages, best first, likeliest answers the question, in one room; empty where nothing.
+
+        The room is the request's share of all, or what the first `whole` of them take, and `most` at most.
+        """
+        found: list[Compressed | None] = [None] * len(passages)
+        if passages and self.available:
+            gathered = self._services.compressor.gather(
+                [one.text for one in passages],
+                [one.keep for one in passages],
+                question,
+                self._budget,
+                whole=whole,
+                most=most,
+            )
+            made = await attempted(gathered, "shortening a prompt", SHORTEN_S)
+            self.available = made is not None
+            self._seen += made or []
+            found = [*made] if made else found
+        return [_short(one.text, part) for one, part in zip(passages, found, strict=True)]
+
     def count(self, shorts: Sequence[Short]) -> None:
         """These are in the prompt."""
         self.tokens_before += sum(one.tokens_before for one in shorts)

@@ -64,6 +64,7 @@ class Shortener:
         self._policy = policy
         self.identity = policy.identity
         self._settings = settings
+        self.least_tokens = settings.least_tokens
         self.counter = counter
 
     def stored_scores(self, text: str) -> bytes:
@@ -84,15 +85,24 @@ class Shortener:
         of another text.
         """
         words = split(text)
-        if stored is None:
-            scores = self._scores(text, words, budget)
-        else:
-            check_length(stored, len(words))
-            scores = decode(stored)
+        scores = self.word_scores(text, words, stored, budget)
         if question is not None and words:
             scores = favoured(text, words, scores, question)
         kinds, most = self._settings.protect, self._settings.quote_characters
         return _shortened(text, words, scores, budget, self.counter, kinds, most, token_starts)
+
+    def word_scores(
+        self, text: str, words: Sequence[Word], stored: bytes | None, budget: float = REFERENCE_BUDGET
+    ) -> Floats:
+        """Log-odds of keeping each word [words], as `stored` or computed now. Raises InvalidRequest."""
+        if stored is None:
+            return self._scores(text, words, budget)
+        check_length(stored, len(words))
+        return decode(stored)
+
+    def protected(self, text: str) -> list[Protected]:
+        """The places of a text that are kept whole, as the settings say."""
+        return protect(text, self._settings.protect, self._settings.quote_characters)
 
     def _scores(self, text: str, words: Sequence[Word], budget: float) -> Floats:
         return self._policy.scores(features(text, words), budget)

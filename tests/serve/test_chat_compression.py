@@ -1,6 +1,7 @@
 """Chats that ask for compression, over a real store, the shipped policy and the scripted engine."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ PROSE = (
     "the ships that carried grain, wine and stone did not have to wait outside any more when the wind was "
     "strong. Its light can be seen over 22 km and is described by its keepers in a book of many pages. "
 )
+NAMES = ("Harrow", "Wend", "Dunmere")
 QUESTION = "What could the ships not do before the old harbour was rebuilt?"
 
 
@@ -174,6 +176,17 @@ async def test_a_question_may_have_its_say(server: Server) -> None:
     asked = {"pages.", "book", "strong.", "keepers", "many"}
     before, after = (len(asked & set(one.messages[0]["content"].split())) for one in (plain, aware))
     assert after > before or before == len(asked)
+
+
+async def test_passages_compete_for_one_room_and_keep_their_numbers(server: Server) -> None:
+    documents = await store_of(server, *(f"{PROSE * 2} The bell of {name} has a crack." for name in NAMES))
+    question = f"What does the bell of {NAMES[1]} have?"
+    whole = (await server.say(question, None, documents=documents))[1].messages[0]["content"]
+    found, prompt = await server.say(question, {"budget": 0.3, "question_aware": True}, documents=documents)
+    text, saved = prompt.messages[0]["content"], found["compression"]
+    assert f"The bell of {NAMES[1]} has a crack." in text
+    assert 0.25 * saved["tokens_before"] < saved["tokens_after"] <= 0.3 * saved["tokens_before"] + 1
+    assert set(re.findall(r"^\[\d+\] .*$", text, re.M)) <= set(re.findall(r"^\[\d+\] .*$", whole, re.M))
 
 
 async def test_older_turns_are_shortened_and_the_prefix_stays(server: Server) -> None:

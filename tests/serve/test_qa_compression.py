@@ -92,16 +92,19 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         await part.close()
 
 
-async def ask(services: Services, budget: Any = 0.5, k: int = 2, question: str = QUESTION) -> Any:
-    shortening = None if budget is None else Shortening(services, budget)
+async def ask(
+    services: Services, budget: Any = 0.5, k: int = 2, question: str = QUESTION, aware: bool = False
+) -> Any:
+    shortening = None if budget is None else Shortening(services, budget, aware)
     asked = Asked(question=question, k=k, model="m", shortening=shortening)
     return await answer(services, Metrics("m"), "u", asked)
 
 
-async def test_more_passages_are_read_in_the_room_of_k(services: Services) -> None:
+@pytest.mark.parametrize("aware", [False, True])
+async def test_more_passages_are_read_in_the_room_of_k(services: Services, aware: bool) -> None:
     says = cast(Says, services.generator)
     plain = await ask(services, None)
-    given = await ask(services)
+    given = await ask(services, aware=aware)
     before, after = says.prompts
     assert plain.compression is None
     assert "compression" not in plain.as_json()
@@ -162,10 +165,11 @@ async def test_evidence_is_the_same_with_and_without(services: Services) -> None
     assert not {one.document_id for one in found.further} & {one.document_id for one in found.passages}
 
 
-async def test_a_small_context_takes_what_fits(services: Services) -> None:
+@pytest.mark.parametrize("aware", [False, True])
+async def test_a_small_context_takes_what_fits(services: Services, aware: bool) -> None:
     says = cast(Says, services.generator)
     says.max_context = 240
-    given = await ask(services)
+    given = await ask(services, aware=aware)
     assert given.answer == "Ann Harrow"
     assert COUNT(says.prompts[-1]) < 240
 
@@ -173,7 +177,7 @@ async def test_a_small_context_takes_what_fits(services: Services) -> None:
 async def test_a_compressor_in_trouble_answers_from_the_quotes(services: Services) -> None:
     off = replace(services, compressor=Compressor(services.settings))
     plain = await ask(services, None)
-    given = await ask(off)
+    given = await ask(off, aware=True)
     says = cast(Says, services.generator)
     assert given.compression == "unavailable"
     assert says.prompts[0] == says.prompts[1]
