@@ -75,7 +75,7 @@ def gather(
     pieces = [_Piece(shortener, text, scores) for text, scores in zip(texts, stored, strict=True)]
     worth_U = _worth(pieces, question)
     owners = [(piece, unit) for piece in pieces for unit in range(len(piece.tokens))]
-    left, waiting = room, list[int]()
+    left, cuts = room, 0
     taken: list[tuple[_Piece, Mask]] = []
     for number in np.argsort(-worth_U, kind="stable").tolist():
         piece, unit = owners[number]
@@ -83,10 +83,10 @@ def gather(
         if piece.tokens[unit] + around <= left:
             mask = piece.of == unit
             left -= int(piece.tokens[unit]) + around
-        elif left < LEAST + around or len(waiting) == CUTS:
+        elif left < LEAST + around or cuts == CUTS:
             continue
         else:
-            waiting.append(number)
+            cuts += 1
             mask = piece.part(unit, question, left - around)
             left -= piece.count(piece.mask | mask) - piece.count(piece.mask) + around if mask.any() else 0
         if mask.any():

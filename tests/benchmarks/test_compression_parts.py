@@ -134,10 +134,12 @@ def test_retrieved_twice_as_much_in_the_same_tokens() -> None:
         " ".join(chance.sample(words, len(words))) + f" Name{n}." for n, words in enumerate(filler)
     )
     found = retrieval.Found("d", "Who?", ("Name7.",), pieces, (None,) * 7 + ((0, len(pieces[7])), None))
-    size = retrieval.SIZES[0]
+    size = 300
     report = retrieval.compared([found], shortener())
     assert report["by_arm"][retrieval.PLAIN][str(size)]["value"] == 0.0
     assert report["by_arm"][retrieval.SHORTENED][str(size)]["value"] == 1.0
+    assert report["by_arm"][retrieval.GATHERED][str(size)]["value"] == 0.0
+    assert report["tokens"][retrieval.GATHERED][str(size)] <= size
     assert report["tokens"][retrieval.SHORTENED][str(size)] == pytest.approx(size, rel=0.03)
 
 

@@ -12,8 +12,8 @@ from actors.compression.shortening import Shortener
 from configs.schema import CompressionSettings
 
 FILLER = (
-    "The harbour was rebuilt in 1815 by people who came from other towns. The ships that carried grain did not "
-    "have to wait outside any more when the wind was strong. Its light can be seen over 22 km. "
+    "The harbour was rebuilt in 1815 by people who came from other towns. The ships that carried grain did "
+    "not have to wait outside any more when the wind was strong. Its light can be seen over 22 km. "
 )
 ASKED = "Who wrote the book of the keepers?"
 TOLD = "The book of the keepers was written by Ann Lee and her two sons."
