@@ -29,7 +29,7 @@ from benchmarks.compression_data import Case
 from benchmarks.compression_domains import domains
 from benchmarks.compression_kinds import kinds
 from benchmarks.compression_lingua import Lingua
-from benchmarks.compression_outcomes import Outcome, given, outcomes
+from benchmarks.compression_outcomes import given, outcomes
 from benchmarks.compression_protected import measure as protected
 from benchmarks.compression_reader import ModelReader, Reader
 from benchmarks.compression_serve import measure as served
@@ -159,7 +159,7 @@ def measure(options: Options) -> dict[str, Any]:
         "domains": _domains(arms),
     }
     if options.lingua is not None:
-        report["llmlingua"] = _beside_lingua(options, test)
+        report["llmlingua"] = _beside_lingua(options, test, arms)
     if options.read:
         report["reader"] = _read(options, test, arms)
     if options.searched or options.locomo:
@@ -235,12 +235,12 @@ def _domains(arms: Sequence[Arm]) -> dict[str, Any]:
     return {name: beside(cases, arms, BUDGETS) for name, cases in domains().items()}
 
 
-def _beside_lingua(options: Options, test: Sequence[Case]) -> dict[str, Any]:
-    """What LLMLingua makes of the texts that the small model reads."""
+def _beside_lingua(options: Options, test: Sequence[Case], arms: Sequence[Arm]) -> dict[str, Any]:
+    """What LLMLingua and the others make of the texts that the small model reads."""
     assert options.lingua is not None
     _say("llmlingua")
     texts = prepared(data_of.sample(test, options.read or LINGUA_ASKED, per_text=PER_TEXT), options.reader)
-    found: dict[tuple[str, float], list[Outcome]] = {}
+    found = dict(outcomes(arms, texts, BUDGETS))
     seconds = {}
     for budget in BUDGETS:
         made = options.lingua.shorten([text.case.text for text in texts], budget)
@@ -249,14 +249,16 @@ def _beside_lingua(options: Options, test: Sequence[Case]) -> dict[str, Any]:
         seconds[str(budget)] = round(sum(one.seconds for one in made) / tokens * 1000, 4)
     report = {
         "points": [
-            (budget, round(one.short.ratio, 4)) for (_, budget), rows in found.items() for one in rows
+            (budget, round(one.short.ratio, 4)) for budget in BUDGETS for one in found[LINGUA, budget]
         ],
-        "kept": answers_kept(texts, found)["by_arm"],
-        "ratios": ratios(found),
+        "questions": len(found[LINGUA, BUDGETS[0]]),
+        "kept": answers_kept(texts, found),
+        "ratios": ratios({key: rows for key, rows in found.items() if key[0] == LINGUA}),
         "cpu_ms_per_token": seconds,
     }
     if options.read:
-        report["reader"] = likelihoods(texts, found, options.reader, options.read_budgets)["by_arm"]
+        read = {key: rows for key, rows in found.items() if key[0] == LINGUA}
+        report["reader"] = likelihoods(texts, read, options.reader, options.read_budgets)["by_arm"]
     return report
 
 

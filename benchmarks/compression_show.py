@@ -28,9 +28,14 @@ def show(report: Mapping[str, Any]) -> None:
         console.print(_figures("Likelihood recovered", reader["by_arm"]))
         console.print(_figures("Likelihood recovered, paired differences", reader["differences"]))
     if "llmlingua" in report:
-        console.print(_figures("llmlingua: answers kept whole", report["llmlingua"]["kept"]))
-        console.print(_ratios("llmlingua: share of tokens left", report["llmlingua"]["ratios"]))
-        console.print(f"llmlingua: CPU ms a token {report['llmlingua']['cpu_ms_per_token']}")
+        lingua = report["llmlingua"]
+        title = f"Beside llmlingua, answers kept whole ({lingua['questions']} questions)"
+        console.print(_figures(title, lingua["kept"]["by_arm"]))
+        console.print(_figures("Beside llmlingua, paired differences", lingua["kept"]["differences"]))
+        console.print(_ratios("llmlingua: share of tokens left", lingua["ratios"]))
+        console.print(f"llmlingua: CPU ms a token {lingua['cpu_ms_per_token']}")
+        if "reader" in lingua:
+            console.print(_figures("llmlingua: likelihood recovered", lingua["reader"]))
     for name, one in report["domains"].items():
         title = f"{name}: answers kept whole ({one['questions']} questions, {one['texts']} texts)"
         console.print(_figures(title, one["kept"]["by_arm"]))

@@ -75,27 +75,48 @@ def gather(
     pieces = [_Piece(shortener, text, scores) for text, scores in zip(texts, stored, strict=True)]
     worth_U = _worth(pieces, question)
     owners = [(piece, unit) for piece in pieces for unit in range(len(piece.tokens))]
-    left, cuts = room, 0
-    taken: list[tuple[_Piece, Mask]] = []
+    filling = _Room(pieces, room, between)
     for number in np.argsort(-worth_U, kind="stable").tolist():
-        piece, unit = owners[number]
-        around = 0 if piece.mask.any() else between
-        if piece.tokens[unit] + around <= left:
-            mask = piece.of == unit
-            left -= int(piece.tokens[unit]) + around
-        elif left < LEAST + around or cuts == CUTS:
-            continue
-        else:
-            cuts += 1
-            mask = piece.part(unit, question, left - around)
-            left -= piece.count(piece.mask | mask) - piece.count(piece.mask) + around if mask.any() else 0
+        filling.offer(*owners[number], question)
+    filling.settle()
+    return [piece.made() for piece in pieces]
+
+
+class _Room:
+    """Fills the room: by estimates as long as sentences fit by these, by exact counts from then on."""
+
+    def __init__(self, pieces: Sequence["_Piece"], room: int, between: int) -> None:
+        self._pieces, self._room, self._between = pieces, room, between
+        self._left, self._cuts, self._exact = room, 0, False
+        self._taken: list[tuple[_Piece, Mask]] = []
+
+    def offer(self, piece: "_Piece", unit: int, question: str) -> None:
+        """Take a sentence if it fits, or such words of it as do where little room is left."""
+        around, mask = 0 if piece.mask.any() else self._between, piece.of == unit
+        if not self._exact and piece.tokens[unit] + around > self._left:
+            self.settle()
+        tokens = piece.added(mask) if self._exact and piece.tokens[unit] <= self._left else piece.tokens[unit]
+        if tokens + around > self._left:
+            if self._left < LEAST + around or self._cuts == CUTS:
+                return
+            self._cuts += 1
+            mask = piece.part(unit, question, self._left - around)
+            tokens = piece.added(mask)
         if mask.any():
             piece.mask |= mask
-            taken.append((piece, mask))
-    while taken and sum(piece.count(piece.mask) + between * piece.mask.any() for piece in pieces) > room:
-        piece, mask = taken.pop()
-        piece.mask &= ~mask
-    return [piece.made() for piece in pieces]
+            self._taken.append((piece, mask))
+            self._left -= int(tokens) + around
+
+    def settle(self) -> None:
+        """Count what was taken, and give back what came last where that is too much."""
+        self._exact = True
+        while (left := self._room - self._used()) < 0 and self._taken:
+            piece, mask = self._taken.pop()
+            piece.mask &= ~mask
+        self._left = left
+
+    def _used(self) -> int:
+        return sum(piece.count(piece.mask) + self._between for piece in self._pieces if piece.mask.any())
 
 
 class _Piece:
@@ -143,6 +164,10 @@ class _Piece:
             self._counted[key] = self._shortener.counter.count(self.joined(mask)[0])
         return self._counted[key]
 
+    def added(self, mask: Mask) -> int:
+        """Tokens that more words make beside those taken."""
+        return self.count(self.mask | mask) - self.count(self.mask)
+
     def part(self, unit: int, question: str, room: int) -> Mask:
         """The words of a sentence that fit `room` tokens beside those taken; none where that cannot be."""
         inside = np.flatnonzero(self.of == unit)
@@ -159,7 +184,7 @@ class _Piece:
         mask = np.zeros(len(self.words), bool)
         mask[inside] = found.mask & (not found.over_budget)
         words_left = [at for at in inside[np.argsort(scores)] if mask[at] and not self.layout.locked[at]]
-        while mask.any() and self.count(self.mask | mask) - self.count(self.mask) > room:
+        while mask.any() and self.added(mask) > room:
             if not words_left:
                 return np.zeros(len(self.words), bool)
             mask[words_left.pop(0)] = False
