@@ -10,6 +10,7 @@ from pathlib import Path
 
 from actors.engines.choose import Choice, build, choose, model_directory
 from actors.engines.protocol import Engine
+from actors.loaded import Loaded
 from actors.messages import (
     Capabilities,
     ChatPrompt,
@@ -30,6 +31,8 @@ from configs.schema import Settings
 
 LONG_CHARACTERS = 20_000
 """Prompts longer than this are tokenised in a thread, so that other streams go on."""
+MOST_ADAPTERS = 16
+"""Adapters that an engine of our own holds at once; of vLLM's the settings say."""
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ class Generator:
         self._settings = settings
         self._choice: Choice | None = None
         self._parts: tuple[Tokenizer, Engine] | None = None
+        self._adapters: Loaded | None = None
 
     async def start(self) -> None:
         """Load the engine and tokenizer. Raises NotReady if the model is not on disk."""
@@ -51,6 +55,9 @@ class Generator:
         self._choice = choose(self._settings, model)
         log.info("engine: %s (%s)", self._choice.kind, self._choice.why)
         self._parts = await build(self._choice, self._settings, model)
+        engine = self._settings.engine
+        most = engine.max_adapters if self._choice.kind == "vllm" else MOST_ADAPTERS
+        self._adapters = Loaded(self._parts[1], most)
 
     async def generate(
         self, request_id: str, prompt: Prompt, sampling: Sampling, adapter: str | None = None
@@ -71,7 +78,10 @@ class Generator:
         opening = OPEN if forced else ""
         completion = cached = 0
         silent: tuple[int, ...] = ()
-        async with aclosing(engine.generate(request_id, tokens, sampling, adapter)) as deltas:
+        source = engine.generate(request_id, tokens, sampling, adapter)
+        if adapter is not None:
+            source = self._loaded().watched(source, adapter)
+        async with aclosing(source) as deltas:
             async for delta in deltas:
                 completion += len(delta.token_ids)
                 cached = max(cached, delta.cached_tokens)
@@ -107,12 +117,15 @@ class Generator:
         return await engine.score(tokens, adapter) if len(tokens) > 1 else ()
 
     async def load_adapter(self, name: str, path: Path) -> None:
-        """Make the LoRA adapter in the directory `path` available as `name`."""
-        await self._started()[1].load_adapter(name, path)
+        """Make the LoRA adapter in the directory `path` available as `name`.
+
+        One that is not used is given up where the engine holds as many as it may.
+        """
+        await self._loaded().load(name, path)
 
     async def unload_adapter(self, name: str) -> None:
         """Forget an adapter. Raises NotFound."""
-        await self._started()[1].unload_adapter(name)
+        await self._loaded().unload(name)
 
     async def capabilities(self) -> Capabilities:
         """What the engine can do, and which model it holds."""
@@ -136,6 +149,11 @@ class Generator:
         if self._parts is None:
             raise NotReady("the engine is not started")
         return self._parts
+
+    def _loaded(self) -> Loaded:
+        if self._adapters is None:
+            raise NotReady("the engine is not started")
+        return self._adapters
 
     async def _tokens(self, prompt: Prompt) -> list[int]:
         """The prompt's token ids, checked against the vocabulary and the context."""

@@ -41,6 +41,8 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._events: dict[str, list[JobEvent]] = {}
         self._live: dict[str, dict[str, Any]] = {}
+        self._begun = (0.0, 0)
+        """When the process that trains was started or found, and how many steps were done then."""
         self._wishes: dict[str, Status] = {}
         """What is to become of the job that runs."""
         self._writing = asyncio.Lock()
@@ -208,6 +210,7 @@ class Jobs:
         if self._jobs[id].process is None:
             await self._launch(id)
         handle = self._jobs[id].process or ""
+        self._begun = (self._identity.now(), self._jobs[id].step)
         read = 0
         ended: Ended | None = None
         while ended is None:
@@ -262,13 +265,19 @@ class Jobs:
             self._live[id] = {**figures, "step": step, "steps": job.steps}
             if step <= self._jobs[id].step:
                 continue
-            self._jobs[id] = replace(self._jobs[id], step=step)
+            self._jobs[id] = replace(self._jobs[id], step=step, expected_end=self._expected(step, job.steps))
             if step % every == 0 or step == job.steps:
                 loss = figures.get("loss")
                 shown = "" if loss is None else f": training loss={loss:.4f}"
                 await self._tell(id, f"Step {step}/{job.steps}{shown}", data={**figures, "step": step})
         await self._checkpoints(id)
         return read
+
+    def _expected(self, step: int, steps: int) -> float | None:
+        """When all steps will be done, as fast as they went since the process was started or found."""
+        since, done = self._begun
+        now = self._identity.now()
+        return now + (now - since) / (step - done) * (steps - step) if step > done else None
 
     async def _checkpoints(self, id: str) -> None:
         job = self._jobs[id]
@@ -320,6 +329,7 @@ class Jobs:
             status=status,
             error=error,
             process=None,
+            expected_end=None,
             finished_at=None if paused else self._identity.now(),
         )
         self._live.pop(id, None)

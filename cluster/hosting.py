@@ -6,11 +6,16 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from actors.memory.layout import opened
-from actors.messages import PalError
+from actors.messages import NotReady, PalError
 from cluster.running import Mode, Running, local_url, read_note, remove_note, this_process, write_note
 from configs.schema import Settings
+
+if TYPE_CHECKING:
+    from cluster.jobs import RayJobs
+    from cluster.runtime import Ray
 
 STOP_S = 15
 """How long what was started here may take to end before it is killed."""
@@ -122,10 +127,22 @@ def _host_on_ray(serving: _Host) -> None:
             serving.on_stage("starting Ray Serve and the engine")
             from serve.app import deployed
 
-            with deployed(settings), family.remembered():
+            with deployed(settings, _launcher(settings, ray)), family.remembered():
                 serving.on_ready(serving.note("ray", ray.dashboard))
                 while True:
                     signal.pause()
+
+
+def _launcher(settings: Settings, ray: "Ray") -> "RayJobs | None":
+    """Where fine-tuning jobs run; None: as processes beside the server. Raises NotReady."""
+    from cluster.jobs import RayJobs
+
+    jobs = settings.jobs
+    if jobs.launch == "process" or (jobs.launch == "auto" and ray.started_here):
+        return None
+    if ray.dashboard is None:
+        raise NotReady("jobs.launch is ray, and this Ray has no dashboard to submit jobs to")
+    return RayJobs(ray.dashboard, jobs.niceness)
 
 
 def _import_graph() -> None:

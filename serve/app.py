@@ -19,11 +19,13 @@ from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.identity import Identity
+from actors.jobs import Jobs
 from actors.keeper import Keeper
 from actors.keepers import routed
 from actors.memory.layout import opened
 from actors.messages import EngineFailed, NotReady
 from actors.spawn import Placement, here, node_id, on_ray, stop
+from actors.training.launch import Launcher, Processes
 from configs.schema import Settings
 from serve.scoring import score_missing
 from serve.services import Services
@@ -50,7 +52,12 @@ class Api:
     """One replica: the HTTP application, with the engine, embedder and compressor in its process."""
 
     def __init__(
-        self, settings: Settings, keeper: Keeper, generator: Generator | None, compressor: Compressor | None
+        self,
+        settings: Settings,
+        keeper: Keeper,
+        jobs: Jobs,
+        generator: Generator | None,
+        compressor: Compressor | None,
     ) -> None:
         self._services = Services(
             settings=settings,
@@ -58,6 +65,7 @@ class Api:
             embedder=here(Embedder, settings),
             keeper=keeper,
             compressor=compressor or here(Compressor, settings),
+            jobs=jobs,
         )
 
     async def __serve_build_asgi_app__(self) -> FastAPI:
@@ -66,6 +74,8 @@ class Api:
             services = self._services
             for part in (services.generator, services.embedder, services.compressor, services.keeper):
                 loading.create_task(part.start())
+            if services.jobs is not None:
+                loading.create_task(services.jobs.start())
         services.filling.wake()
         services.background.start(score_missing(services))
         return build_app(self._services)
@@ -78,11 +88,12 @@ class Api:
 
 
 @contextmanager
-def deployed(settings: Settings) -> Iterator[None]:
+def deployed(settings: Settings, launcher: Launcher | None = None) -> Iterator[None]:
     """The service on the Ray that this process is connected to, for the length of the block.
 
-    At the end running answers may go on for `serve.drain_s`. Raises NotReady if a replica cannot start or
-    the partitions are not those of the settings, Locked where another process has them.
+    `launcher` is where fine-tuning jobs run; without one they are processes of this machine. At the end
+    running answers may go on for `serve.drain_s`. Raises NotReady if a replica cannot start or the partitions
+    are not those of the settings, Locked where another process has them.
     """
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     with opened(settings.home, settings.memory.partitions) as directories:
@@ -90,12 +101,13 @@ def deployed(settings: Settings) -> Iterator[None]:
         apart = settings.serve.generator_placement == "actor"
         generator = on_ray(Generator, settings, placement=_engine_placement(settings)) if apart else None
         compressor = _compressor(settings)
+        jobs = _jobs(settings, launcher or Processes(settings.jobs.niceness))
         try:
             with ThreadPoolExecutor(1, "serve-start") as beside:
                 proxy = beside.submit(_start, settings)
                 while not (proxy.done() or ray_serve.status().proxies):
                     time.sleep(0.05)
-                _run(settings, routed(keepers), generator, compressor)
+                _run(settings, routed(keepers), jobs, generator, compressor)
                 proxy.result()
             try:
                 yield
@@ -103,7 +115,7 @@ def deployed(settings: Settings) -> Iterator[None]:
                 _drain(settings)
         finally:
             ray_serve.shutdown()
-            for handle in (generator, compressor, *keepers):
+            for handle in (jobs, generator, compressor, *keepers):
                 if handle is not None:
                     asyncio.run(stop(handle))
 
@@ -126,6 +138,17 @@ def _compressor(settings: Settings) -> Compressor | None:
     return on_ray(Compressor, settings, placement=Placement(name="compressor", num_cpus=0))
 
 
+def _jobs(settings: Settings, launcher: Launcher) -> Jobs:
+    """On this machine, where the files of jobs are."""
+    return on_ray(
+        Jobs,
+        settings,
+        launcher,
+        Identity(settings.serve.fixed_clock),
+        placement=Placement(name="jobs", num_cpus=0, node=node_id()),
+    )
+
+
 def _start(settings: Settings) -> None:
     """Ray Serve's controller and proxy; the replica need not wait for them to be ready. Raises NotReady."""
     try:
@@ -140,11 +163,17 @@ def _start(settings: Settings) -> None:
 
 
 def _run(
-    settings: Settings, keeper: Keeper, generator: Generator | None, compressor: Compressor | None
+    settings: Settings,
+    keeper: Keeper,
+    jobs: Jobs,
+    generator: Generator | None,
+    compressor: Compressor | None,
 ) -> None:
     api = ray_serve.deployment(Api, **_options(settings, generator is None))
     try:
-        ray_serve.run(api.bind(settings, keeper, generator, compressor), name=NAME, logging_config=_logging())
+        ray_serve.run(
+            api.bind(settings, keeper, jobs, generator, compressor), name=NAME, logging_config=_logging()
+        )
     except RuntimeError as error:
         raise NotReady(_why(error)) from error
 

@@ -2,18 +2,21 @@
 
 from actors.messages import Capabilities, NotFound
 from configs.schema import Settings
+from serve.auth import DEFAULT_USER
 from serve.services import Services
+
+TRAINED = "ft:"
+"""What the name of a trained model begins with."""
 
 
 class Catalog:
-    """The served model under its alias, its adapters under `alias:adapter`, and the embedding model."""
+    """The served model under its alias, the models trained from it, and the embedding model."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._capabilities: Capabilities | None = None
         self.base = served_name(services.settings)
         self.embedder = _short(services.settings.models.embedder)
-        self.adapters: tuple[str, ...] = ()
 
     async def capabilities(self) -> Capabilities:
         """The engine's, asked for once. Raises what the generator raises."""
@@ -21,23 +24,35 @@ class Catalog:
             self._capabilities = await self._services.generator.capabilities()
         return self._capabilities
 
-    def adapter_of(self, name: str) -> str | None:
+    async def adapter_of(self, user: str, name: str) -> str | None:
         """The adapter that a model name selects, None for the base. Raises NotFound."""
-        if name in (self.base, self._services.settings.engine.model):
+        if self.is_base(name):
             return None
-        base, _, adapter = name.rpartition(":")
-        if base == self.base and adapter in self.adapters:
-            return adapter
-        raise unknown_model(name, self.base)
+        if not name.startswith(TRAINED):
+            raise unknown_model(name, self.base)
+        return (await self._services.adapters.find(self.owner(user), name)).name
+
+    def is_base(self, name: str) -> bool:
+        """Whether the served model itself is meant."""
+        return name in (self.base, self._services.settings.engine.model)
+
+    def owner(self, user: str) -> str:
+        """Whose trained models a request may use: on an open server they are all the machine owner's."""
+        return user if self._services.settings.api_keys else DEFAULT_USER
 
     def check_embedder(self, name: str) -> None:
         """Raises NotFound for anything but the embedding model."""
         if name not in (self.embedder, self._services.settings.models.embedder):
             raise unknown_model(name, self.embedder)
 
-    def names(self) -> list[str]:
-        """All model names, the base first."""
-        return [self.base, *(f"{self.base}:{adapter}" for adapter in self.adapters), self.embedder]
+    async def created(self, user: str, started: int) -> dict[str, int]:
+        """All model names that the user may use, the base first, and when each was made.
+
+        Those that were not trained here were made when the server `started`.
+        """
+        models = await self._services.adapters.of(self.owner(user))
+        trained = {model.name: int(model.created_at) for model in models}
+        return {self.base: started, **trained, self.embedder: started}
 
 
 def served_name(settings: Settings) -> str:

@@ -26,7 +26,7 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
 
     Raises InvalidRequest, NotFound (model or vector store) and TooLarge.
     """
-    adapter = catalog.adapter_of(body.model)
+    adapter = await catalog.adapter_of(user, body.model)
     shortening = asked_for(services, body.compression)
     if len(body.messages) > services.settings.serve.max_messages:
         most = services.settings.serve.max_messages

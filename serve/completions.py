@@ -15,12 +15,14 @@ from serve.services import Services
 from serve.wire import MOST_CHOICES, CompletionRequest
 
 
-async def plan_completion(services: Services, catalog: Catalog, body: CompletionRequest, id: str) -> Turn:
+async def plan_completion(
+    services: Services, catalog: Catalog, user: str, body: CompletionRequest, id: str
+) -> Turn:
     """The turn that a completion request asks for; `id` is the reply's.
 
     Raises InvalidRequest and NotFound (model).
     """
-    adapter = catalog.adapter_of(body.model)
+    adapter = await catalog.adapter_of(user, body.model)
     able = await catalog.capabilities()
     prompts = _prompts(body)
     choices = body.n or 1

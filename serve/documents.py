@@ -4,13 +4,21 @@ import asyncio
 import hashlib
 from uuid import uuid4
 
+import numpy as np
+
+from actors.lessons import Chat, chats_of
 from actors.memory.chunking import chunk, embedding_text
-from actors.messages import FileInfo, KeepScores, TooLarge
+from actors.messages import FileInfo, InvalidRequest, KeepScores, ParsedDocument, TooLarge
 from actors.readers.process import read_file
 from serve.background import attempted
 from serve.embedding import embed_all
 from serve.services import Services
 
+FINE_TUNE = "fine-tune"
+"""The purpose of files that are trained on."""
+JSON_LINES = "application/jsonl"
+BAD_FILE = "invalid_file_format"
+"""The error code of a file that cannot be trained on."""
 SCORE_S = 60.0
 """How long a document waits for its keep-scores; without them it is stored all the same."""
 
@@ -26,6 +34,8 @@ async def add(
 ) -> FileInfo:
     """Keep a file for a user; one of the same name and content is returned as it is.
 
+    What is to be trained on is checked, and no search finds it.
+
     `media_type` is what the client claims; the content decides. The same `event_id` twice writes once.
     Raises InvalidRequest for a bad name, TooLarge, UnreadableType, or Unprocessable for a file without text.
     """
@@ -34,8 +44,12 @@ async def add(
         raise TooLarge(f"{filename} is larger than {settings.max_file_mib:g} MiB (documents.max_file_mib)")
     sha256 = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
     known = await services.keeper.find_file(user, filename, sha256)
-    if known is not None:
+    if known is not None and (known.purpose == FINE_TUNE) == (purpose == FINE_TUNE):
         return known
+    if purpose == FINE_TUNE:
+        document = await asyncio.to_thread(_lessons, filename, content, sha256)
+        nothing = np.zeros((0, 0), np.float32)
+        return await services.keeper.add_file(user, event_id or uuid4().hex, document, purpose, (), nothing)
     document = await read_file(filename, content, settings, media_type)
     chunks = await asyncio.to_thread(chunk, document.text, document.media_type, settings.chunk_words)
     texts = [embedding_text(passage, filename) for passage in chunks]
@@ -45,6 +59,21 @@ async def add(
     return await services.keeper.add_file(
         user, event_id or uuid4().hex, document, purpose, chunks, vectors, keep
     )
+
+
+def conversations(filename: str, content: bytes, param: str) -> list[Chat]:
+    """All conversations of a JSONL file. Raises InvalidRequest naming file, line and fault."""
+    try:
+        return list(chats_of(filename, content.split(b"\n")))
+    except InvalidRequest as error:
+        raise InvalidRequest(f"Invalid file format. {error.message}", param, BAD_FILE) from error
+
+
+def _lessons(filename: str, content: bytes, sha256: str) -> ParsedDocument:
+    if not conversations(filename, content, "file"):
+        raise InvalidRequest(f"Invalid file format. {filename} is empty.", "file", BAD_FILE)
+    text = content.decode("utf-8")
+    return ParsedDocument(filename=filename, media_type=JSON_LINES, text=text, content=content, sha256=sha256)
 
 
 async def _scored(services: Services, texts: list[str]) -> list[KeepScores]:

@@ -52,7 +52,7 @@ def deltas(
         turn.shortening.measured(metrics)
     sources = [
         _watched(
-            services.generator.generate(f"{ours}-{number}", prompt, sampling, turn.adapter),
+            services.adapters.generate(f"{ours}-{number}", prompt, sampling, turn.adapter),
             services,
             metrics,
             interval_s,

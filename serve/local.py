@@ -16,11 +16,13 @@ from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.identity import Identity
+from actors.jobs import Jobs
 from actors.keeper import Keeper
 from actors.keepers import routed
 from actors.memory.layout import opened
 from actors.messages import Busy
 from actors.spawn import here
+from actors.training.launch import Processes
 from configs.schema import Settings
 from serve.errors import error_response
 from serve.scoring import score_missing
@@ -64,11 +66,12 @@ async def _run(
             ]
         ),
         compressor=here(Compressor, settings),
+        jobs=here(Jobs, settings, Processes(settings.jobs.niceness), identity),
     )
     drain = Drain(build_app(services), settings.serve.retry_after_s)
     with _signals(stop):
         async with _listening(drain, listener), AsyncExitStack() as closing:
-            for part in (services.keeper, services.embedder, services.compressor, services.generator):
+            for part in _parts(services):
                 closing.push_async_callback(part.close)
             closing.push_async_callback(services.filling.close)
             closing.push_async_callback(services.background.close)
@@ -88,10 +91,16 @@ async def _run(
 
 async def _load(services: Services) -> None:
     async with asyncio.TaskGroup() as loading:
-        for part in (services.generator, services.embedder, services.compressor, services.keeper):
+        for part in _parts(services):
             loading.create_task(part.start())
     services.filling.wake()
     services.background.start(score_missing(services))
+
+
+def _parts(services: Services) -> list[Keeper | Embedder | Compressor | Generator | Jobs]:
+    """All that is started, in the order in which it is closed from last to first."""
+    parts = (services.keeper, services.embedder, services.compressor, services.generator, services.jobs)
+    return [part for part in parts if part is not None]
 
 
 class Drain:

@@ -1,8 +1,12 @@
 """Counts and times for Prometheus, under vLLM's names where the meaning is the same."""
 
+from collections.abc import Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from actors.messages import Compressed, TextDelta
+from actors.training.figures import GAUGES, TAG
+from actors.training.records import Live
 
 _FIRST_TOKEN_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5, 10, 20, 40, 80, 160)
 _TOKEN_S = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.2, 0.4, 0.8, 1.6, 5)
@@ -86,6 +90,20 @@ class Metrics:
             buckets=_COMPRESS_S,
             registry=registry,
         )
+
+        self._training = {
+            figure: (Gauge(name, text, (TAG,), registry=registry), factor)
+            for figure, (name, text, factor) in GAUGES.items()
+        }
+
+    def training(self, live: Sequence[Live]) -> None:
+        """What trains now, and nothing else."""
+        for figure, (gauge, factor) in self._training.items():
+            gauge.clear()
+            for job in live:
+                value = job.figures.get(figure)
+                if value is not None:
+                    gauge.labels(job.id).set(value * factor)
 
     def reply(self, route: str, status: int, seconds: float) -> None:
         """One HTTP reply went out."""

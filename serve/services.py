@@ -11,8 +11,10 @@ from actors.compressor import Compressor
 from actors.embedder import Embedder
 from actors.generator import Generator
 from actors.identity import Identity
+from actors.jobs import Jobs
 from actors.keeper import Keeper
 from configs.schema import Settings
+from serve.adapters import Adapters
 from serve.background import Background
 from serve.filling import Filling
 
@@ -26,6 +28,7 @@ class Services:
     embedder: Embedder
     keeper: Keeper
     compressor: Compressor
+    jobs: Jobs | None = None
 
     @property
     def identity(self) -> Identity:
@@ -36,6 +39,11 @@ class Services:
     def filling(self) -> Filling:
         """Embeds, beside the requests, what was stored without a vector; to be closed before the keeper."""
         return Filling(self.embedder, self.keeper)
+
+    @cached_property
+    def adapters(self) -> Adapters:
+        """Trained models, loaded into the generator when they are asked for."""
+        return Adapters(self.generator, self.jobs)
 
     @cached_property
     def background(self) -> Background:

@@ -14,12 +14,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.lessons import Chat
 from actors.messages import InvalidRequest, PalError
 from actors.models.template import render_lessons
 from actors.models.tokenizer import ModelTokenizer, check_text
 from configs.training import DataSource
 from tune import documents, own, synthetic
-from tune.documents import Chat, Document, Ids, Text
+from tune.documents import Document, Ids, Text
 
 FORMAT = 1
 """Goes into every key: another way to tokenise or to store makes another corpus."""

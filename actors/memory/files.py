@@ -72,9 +72,10 @@ def add(
     if before is not None:
         return get(connection, user, before)
     row = connection.execute(
-        "SELECT number, id, sha256 FROM files WHERE user = ? AND filename = ?", (number, document.filename)
+        "SELECT number, id, sha256 FROM files WHERE user = ? AND filename = ?",
+        (number, document.filename),
     ).fetchone()
-    if row is not None and row["sha256"] == document.sha256:
+    if row is not None and row["sha256"] == document.sha256 and bool(chunks) == _has_chunks(connection, row):
         record(connection, number, event_id, row["id"])
         return get(connection, user, row["id"])
     if row is None:
@@ -91,6 +92,12 @@ def add(
         indexing.scrub(connection, PASSAGES, number)
     record(connection, number, event_id, file_id)
     return get(connection, user, file_id)
+
+
+def _has_chunks(connection: sqlite3.Connection, file: sqlite3.Row) -> bool:
+    """Whether search finds the file: what is only trained on has no passages."""
+    found = connection.execute("SELECT 1 FROM chunks WHERE file = ? LIMIT 1", (file["number"],))
+    return found.fetchone() is not None
 
 
 def holds(connection: sqlite3.Connection, user: str, filename: str) -> bool:

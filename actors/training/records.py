@@ -60,6 +60,8 @@ class Job:
     step: int = 0
     """Steps done."""
     checkpoints: tuple["Checkpoint", ...] = ()
+    expected_end: float | None = None
+    """When its steps will be done, as fast as they go now; None where it does not run."""
     removed: bool = False
     """The trained model was deleted."""
 

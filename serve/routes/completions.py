@@ -21,7 +21,7 @@ async def create_completion(
     """Continue text, whole or as server-sent events."""
     state = request.app.state
     id = reply_id("cmpl-", user, request.state.request_id, await request.body())
-    turn = await plan_completion(services, state.catalog, body, id)
+    turn = await plan_completion(services, state.catalog, user, body, id)
     before = echoes(turn, body)
     interval_s = services.settings.serve.stream_interval_ms / 1000 if body.stream else 0.0
     source = deltas(services, state.metrics, turn, interval_s)

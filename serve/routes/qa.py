@@ -69,7 +69,7 @@ async def answer_question(
         k=body.k or services.settings.documents.results,
         max_tokens=body.max_tokens,
         model=model,
-        adapter=catalog.adapter_of(model),
+        adapter=await catalog.adapter_of(user, model),
         shortening=asked_for(services, body.compression, question_aware=True),
     )
     work = answer(services, request.app.state.metrics, user, asked)

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from actors.messages import Health, PalError
+from serve.background import attempted
 from serve.errors import ErrorReply
 from serve.services import ServicesDep
 
@@ -51,8 +52,11 @@ async def show_version(services: ServicesDep) -> dict[str, str]:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def metrics(request: Request) -> PlainTextResponse:
+async def metrics(request: Request, services: ServicesDep) -> PlainTextResponse:
     """Prometheus's text format."""
+    if services.jobs is not None:
+        live = await attempted(services.jobs.live(), "asking what trains", READY_TIMEOUT_S)
+        request.app.state.metrics.training(live or ())
     return PlainTextResponse(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -110,10 +110,10 @@ async def test_other_methods_and_bugs_are_error_objects(
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
     assert wrong.json()["error"]["code"] == "method_not_allowed"
 
-    def broken() -> Any:
+    def broken(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(app.state.catalog, "names", broken)
+    monkeypatch.setattr(app.state.catalog, "created", broken)
     reply = await client.get("/v1/models", headers={"x-request-id": "r1"})
     assert reply.status_code == 500
     assert "secret" not in reply.text
