@@ -77,7 +77,8 @@ def gather(
     owners = [(piece, unit) for piece in pieces for unit in range(len(piece.tokens))]
     filling = _Room(pieces, room, between)
     for number in np.argsort(-worth_U, kind="stable").tolist():
-        filling.offer(*owners[number], question)
+        piece, unit = owners[number]
+        filling.offer(piece, unit, question)
     filling.settle()
     return [piece.made() for piece in pieces]
 
