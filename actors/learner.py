@@ -99,8 +99,8 @@ class Learner:
     def step(self, rate: float, combine: Callable[[Iterable[Tensor]], None] | None = None) -> float:
         """Change the weights by the gradients, which are gone then. Returns how long the gradient was.
 
-        `combine` makes each gradient in place the sum of all learners'. Raises PalError for a gradient that
-        is not finite, before anything is changed.
+        `combine` makes each gradient in place the sum of all learners'. Nothing is changed by a gradient that
+        is not finite.
         """
         if combine is not None:
             combine([_gradient(value) for value in self.trained.values()])
@@ -109,7 +109,8 @@ class Learner:
                 self._masters[name].grad, value.grad = _gradient(value).float(), None
         gradients = [_gradient(value) for value in self._masters.values()]
         norm = torch.nn.utils.get_total_norm(gradients)
-        check_finite(float(norm), "gradient")
+        if not math.isfinite(float(norm)):
+            return float(norm)
         if self.settings.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self._masters.values(), self.settings.clip, norm)
         for group in self._optimiser.param_groups:
@@ -161,7 +162,9 @@ class Learner:
 def build(settings: LongContextTraining, path: Path, device: torch.device, attention: Attention) -> Any:
     """The model of a directory as it is trained: a transformers model, or PEFT's around it."""
     from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     register(PACKED, attention)
     torch.manual_seed(settings.seed)
     try:

@@ -109,9 +109,9 @@ def connected() -> bool:
 
 
 async def places(
-    count: int, *, num_cpus: float = 1, num_gpus: float = 0, patience_s: float = 60
+    count: int, *, num_cpus: float = 1, num_gpus: float = 0, patience_s: float = 60, apart: bool = True
 ) -> tuple[Place, ...]:
-    """Room for `count` actors: one a node where there are nodes enough, else close together.
+    """Room for `count` actors: one a node where there are nodes enough (`apart`), else close together.
 
     A place whose node is lost moves to another one. Raises NotReady if there is no room within `patience_s`.
     """
@@ -124,7 +124,7 @@ async def places(
         for node in ray.nodes()
         if node["Alive"] and all(node["Resources"].get(name, 0) >= amount for name, amount in need.items())
     ]
-    strategy = "STRICT_SPREAD" if count > 1 and len(able) >= count else "PACK"
+    strategy = "STRICT_SPREAD" if apart and 1 < count <= len(able) else "PACK"
     group = placement_group([need] * count, strategy=strategy)
     if not await asyncio.to_thread(group.wait, patience_s):
         remove_placement_group(group)
@@ -304,6 +304,15 @@ def _hosted_stream(function: Callable[..., Any]) -> Callable[..., Any]:
                 yield item
 
     return stream
+
+
+def meeting_point() -> str:
+    """Where processes of other nodes may meet this one: its node's address, and a port that is free."""
+    import ray
+
+    with contextlib.closing(socket.socket()) as listener:
+        listener.bind(("", 0))
+        return f"{ray.util.get_node_ip_address()}:{listener.getsockname()[1]}"
 
 
 def node_id() -> str:

@@ -65,6 +65,13 @@ def ray_runtime(settings: Settings, meanwhile: Callable[[], None] | None = None)
         ray.shutdown()
 
 
+def where_ray_is(settings: Settings, address: str | None = None) -> Settings:
+    """The settings with an address that was given, or of the cluster that this process is a job of."""
+    address = address or settings.cluster.address or os.environ.get("RAY_ADDRESS")
+    cluster = settings.cluster.model_copy(update={"address": address})
+    return settings.model_copy(update={"cluster": cluster})
+
+
 def _nothing() -> None:
     """Do nothing meanwhile."""
 

@@ -119,6 +119,8 @@ class LongContextTraining(Section):
     """How the context is extended beyond the trained length."""
     ranks: int = Field(default=1, ge=1)
     """Processes that train together, each with its share of CPUs or one GPU."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads of a rank; 0 shares the machine's cores out among them."""
     sequence_parallel: int = Field(default=1, ge=1)
     """Ranks that share each sequence (Ulysses); the others have sequences of their own."""
     zero: Literal[0, 1, 2, 3] = 0

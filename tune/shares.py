@@ -56,8 +56,8 @@ def count(targets_B_T: Numbers) -> int:
     return int((targets_B_T != IGNORED).sum())
 
 
-def check(batch: "Batch", vocabulary: int) -> None:
-    """Raises InvalidRequest, with the place, for a token or label that the model does not have."""
+def check(batch: "Batch", vocabulary: int, where: str) -> None:
+    """Raises InvalidRequest, with `where` and the place, for a token or label that the model lacks."""
     for name, values in (("token", batch.tokens), ("label", batch.labels)):
         known = (values >= 0) & (values < vocabulary)
         if name == "label":
@@ -65,8 +65,8 @@ def check(batch: "Batch", vocabulary: int) -> None:
         if not known.all():
             row, column = (int(index[0]) for index in np.nonzero(~known))
             raise InvalidRequest(
-                f"{name} {int(values[row, column])} at row {row}, position {column} is outside the model's "
-                f"vocabulary of {vocabulary}: was the data made with another tokenizer?"
+                f"{where}: {name} {int(values[row, column])} at row {row}, position {column} is outside the "
+                f"model's vocabulary of {vocabulary}: was the data made with another tokenizer?"
             )
 
 

@@ -1,6 +1,5 @@
 """`pal train`: trains what the system uses. Knows no algorithm."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.commands.train_long import long_context
 from cluster.context import USAGE, JsonFlag, emit, fail, note, settings_of, show_table
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tune.training import Watch
 
 app = typer.Typer(no_args_is_help=True)
+app.command("long-context")(long_context)
 SHOWN = ("reward", "utility", "ratio", "entropy")
 """Figures that are shown while it trains."""
 
@@ -47,14 +48,14 @@ def compression(
     json: JsonFlag = False,
 ) -> None:
     """Train the policy that decides which words of a text to keep (PPO, RLlib)."""
-    from cluster.runtime import ray_runtime
+    from cluster.runtime import ray_runtime, where_ray_is
     from tune.training import train as trained
 
     settings = settings_of(ctx).settings
     given = {"data": data or None, "seed": seed, "iterations": iterations}
     training = _training(settings, config, {key: value for key, value in given.items() if value is not None})
     folder = (out or settings.home / "training" / "compression").absolute()
-    with ray_runtime(_where_ray_is(settings)), _progress(training.iterations, quiet=json) as watch:
+    with ray_runtime(where_ray_is(settings)), _progress(training.iterations, quiet=json) as watch:
         done = trained(training, folder, resume=resume, count=_count(training), watch=watch)
     if json:
         emit(done)
@@ -148,13 +149,6 @@ def _count(training: "CompressionTraining") -> Any:
     from tune.training import token_count
 
     return token_count(training.tokenizer) if training.tokenizer else estimate
-
-
-def _where_ray_is(settings: "Settings") -> "Settings":
-    """The settings, with the address of the cluster that this process is a job of, if it is one."""
-    address = settings.cluster.address or os.environ.get("RAY_ADDRESS")
-    cluster = settings.cluster.model_copy(update={"address": address})
-    return settings.model_copy(update={"cluster": cluster})
 
 
 @contextmanager

@@ -1,0 +1,96 @@
+"""Writes what a training made: an adapter as PEFT lays it out, or a model directory. Knows no optimiser."""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from actors.engines.adapter import CONFIG, WEIGHTS
+from actors.learner import Learner, causal_of
+from actors.models.manifest import NAME, file_sha256, read_manifest, write_manifest
+
+Tensor = torch.Tensor
+ADAPTER = "adapter"
+MODEL = "model"
+WRITTEN_ANEW = (".safetensors", ".bin", ".gguf", ".pt", "config.json", NAME)
+"""Ends of file names that are not copied from the model that was trained."""
+
+
+def export(learner: Learner, base: Path, folder: Path, steps: int, *, writes: bool) -> Path:
+    """Write the trained weights; every rank must call it, one of them writes. Returns the directory.
+
+    What was there is replaced at once by what is whole.
+    """
+    weights: dict[str, Tensor] = {}
+    for name, value in learner.tensors():
+        kind, _, of = name.partition("/")
+        if kind == "weight" and writes:
+            weights[of] = value.detach().cpu()
+    lora = learner.settings.method == "lora"
+    path = folder / (ADAPTER if lora else MODEL)
+    if not writes:
+        return path
+    draft = folder / f".{path.name}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    if lora:
+        _write_adapter(learner, base, draft, weights, steps)
+    else:
+        _write_model(learner, base, draft, weights)
+    shutil.rmtree(path, ignore_errors=True)
+    draft.rename(path)
+    return path
+
+
+def _write_adapter(
+    learner: Learner, base: Path, draft: Path, weights: Mapping[str, Tensor], steps: int
+) -> None:
+    learner.model.save_pretrained(str(draft), state_dict=dict(weights))
+    (draft / "README.md").unlink(missing_ok=True)
+    known = read_manifest(base)
+    config = causal_of(learner.model).config
+    manifest: dict[str, Any] = {
+        "version": f"long-context-{file_sha256(draft / WEIGHTS)[:12]}",
+        "base_model": known.alias if known else base.name,
+        "base_model_hash": known.weights_sha256() if known else _hash_of(base),
+        "parent": None,
+        "created_at": time.time(),
+        "method": "long-context",
+        "events": [],
+        "scores": {"steps": steps},
+        "verdict": {},
+        "rope_parameters": config.rope_parameters,
+        "max_position_embeddings": config.max_position_embeddings,
+        "settings": learner.settings.model_dump(mode="json"),
+        "files": {name: file_sha256(draft / name) for name in (CONFIG, WEIGHTS)},
+    }
+    (draft / NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_model(learner: Learner, base: Path, draft: Path, weights: Mapping[str, Tensor]) -> None:
+    """The model in the format that its weights came in, with the tokenizer beside it."""
+    dtype = _dtype_of(base)
+    shorter = {name: value.to(dtype) for name, value in weights.items()}
+    learner.model.save_pretrained(str(draft), state_dict=shorter)
+    config = json.loads((draft / "config.json").read_text(encoding="utf-8"))
+    config["dtype"] = str(dtype).removeprefix("torch.")
+    (draft / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    for file in base.iterdir():
+        if file.is_file() and not file.name.endswith(WRITTEN_ANEW):
+            shutil.copy2(file, draft / file.name)
+    write_manifest(draft, base.name, f"long-context:{base.name}")
+
+
+def _dtype_of(base: Path) -> torch.dtype:
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    dtype: torch.dtype = getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"))
+    return dtype
+
+
+def _hash_of(base: Path) -> str:
+    files = sorted(base.glob("*.safetensors"))
+    return file_sha256(files[0]) if len(files) == 1 else ""
