@@ -1,4 +1,4 @@
-"""The pictures of a compression report. The one door to matplotlib; knows no way to measure.
+"""The pictures of a compression report. Knows no way to measure.
 
 Legend: L prompt lengths, M model sizes.
 """

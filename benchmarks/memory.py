@@ -86,7 +86,12 @@ def main(
     home: Annotated[
         Path | None, typer.Option(help="With --load: keeps what was filled in for the next run.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="With --load: an SVG file of the cost by size.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="With --load: a picture of the cost by size (.png, .svg).")
+    ] = None,
+    others_most: Annotated[
+        int, typer.Option(min=1, help="With --load: the largest size that other stores are filled to.")
+    ] = 10_000,
     cross_validated: Annotated[
         bool, typer.Option("--cross-validated", help="Ours too with weights learned from the others.")
     ] = False,
@@ -105,6 +110,7 @@ def main(
                 ray=ray,
                 home=home,
                 mem0_python=mem0_python,
+                others_most=others_most,
             ),
             plot,
             as_json,
@@ -124,7 +130,7 @@ def main(
 def _load(load: Load, plot: Path | None, as_json: bool) -> None:
     report = memory_load.measure(load)
     if plot is not None:
-        plot.write_text(memory_load.drawn(report), encoding="utf-8")
+        memory_load.draw(report, plot)
     if as_json:
         typer.echo(json.dumps(report))
     else:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from actors.models.encoder import Encoder, load_encoder
 from benchmarks.memory_server import Filled, Server, serving
 from benchmarks.peers import Peer, peer
-from benchmarks.plot import log_log
 from benchmarks.spoken import Speaker
 from configs.load import load as load_settings
 from configs.schema import Settings
@@ -46,10 +45,10 @@ class Load:
     """How long to write without a pause."""
     ray: bool = False
     home: Path | None = None
-    """Keeps what was filled in for the next run."""
+    """Keeps what was filled in for the next run, which is measured on a copy."""
     mem0_python: Path | None = None
-    mem0_most: int = 10_000
-    """Largest size that mem0 is measured at: local Qdrant takes minutes to fill."""
+    others_most: int = 10_000
+    """Largest size that the others are measured at: they take minutes to fill."""
 
     def all_sizes(self) -> list[int]:
         """Every size of one user's memory, ascending."""
@@ -111,11 +110,9 @@ def measure(load: Load) -> dict[str, Any]:
         home = load.home or Path(stack.enter_context(TemporaryDirectory()))
         filled = Filled(home, settings, load.users, load.memories, tuple(load.sizes))
         filled.make(embedding.dimensions)
-        arms = [_ours(load, filled)]
-    arms.append(_beside("Chroma", load.all_sizes(), load, embedding))
-    if load.mem0_python:
-        sizes = [size for size in load.all_sizes() if size <= load.mem0_most]
-        arms.append(_beside("mem0", sizes, load, embedding))
+        arms = [_ours(load, stack.enter_context(filled.copied()))]
+    sizes = [size for size in load.all_sizes() if size <= load.others_most]
+    arms += [_beside(name, sizes, load, embedding) for name in ("Chroma", *["mem0"] * bool(load.mem0_python))]
     return {"load": _plain(load), "arms": [_plain(arm) for arm in arms], "bars": _bars(load, arms[0])}
 
 
@@ -223,8 +220,10 @@ def _plain(one: Any) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(one).items()}
 
 
-def drawn(report: dict[str, Any]) -> str:
-    """The 95 % of an add and of a search by size, every store's, as an SVG file."""
+def draw(report: dict[str, Any], path: Path) -> None:
+    """The 95 % of an add and of a search by size, every store's, as a picture (.png, .svg)."""
+    from benchmarks.plot import log_log
+
     lines = {
         f"{arm['name']}, {call}": [
             (size, times[call]["p95"]) for size, times in sorted(arm["times"].items()) if call in times
@@ -232,7 +231,7 @@ def drawn(report: dict[str, Any]) -> str:
         for arm in report["arms"]
         for call in (ADD, SEARCH)
     }
-    return log_log("Milliseconds, 95 % below", "memories of one user", "ms", lines)
+    log_log(path, "Milliseconds, 95 % below", "memories of one user", "ms", lines)
 
 
 def show(report: dict[str, Any]) -> None:

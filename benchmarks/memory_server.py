@@ -6,16 +6,19 @@ Knows no figure and no other store.
 import asyncio
 import http.client
 import json
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
+from zlib import crc32
 
 import psutil
 
@@ -36,6 +39,8 @@ WRITERS = 2
 """Connections that write at once."""
 PATIENCE_S = 300
 EVERY_S = 0.2
+FOLLOWED_S = 30.0
+"""How long vectors that follow a writing are counted at most."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +75,38 @@ class Filled:
         }
         done: dict[str, int] = json.loads(mark.read_text()) if mark.exists() else {}
         missing = {user: size for user, size in wanted.items() if done.get(user) != size}
+
+        def note(user: str) -> None:
+            done[user] = wanted[user]
+            mark.write_text(json.dumps(done))
+
         if missing:
-            asyncio.run(_fill(self.home, self.settings, missing, dimensions))
-            mark.write_text(json.dumps(done | missing))
+            asyncio.run(_fill(self.home, self.settings, missing, dimensions, note))
+
+    @contextmanager
+    def copied(self) -> Iterator["Filled"]:
+        """The same in a directory beside it for as long as it is measured, which writes to it."""
+        with TemporaryDirectory(dir=self.home.parent, prefix=f"{self.home.name}-measured-") as directory:
+            copy = Path(directory) / "home"
+            shutil.copytree(self.home, copy, symlinks=True)
+            (copy / "keepers" / "lock").unlink(missing_ok=True)
+            yield replace(self, home=copy)
 
 
-async def _fill(home: Path, settings: Settings, sizes: Mapping[str, int], dimensions: int) -> None:
+async def _fill(
+    home: Path, settings: Settings, sizes: Mapping[str, int], dimensions: int, note: Callable[[str], None]
+) -> None:
+    """Tells each user's name once it is filled in, so that one that was broken off goes on there."""
     with opened(home, settings.memory.partitions) as directories:
         keeper = routed(
             [Keeper(directory, settings.documents, memory=settings.memory) for directory in directories]
         )
         await keeper.start()
         try:
-            for seed, (user, size) in enumerate(sizes.items()):
+            for user, size in sizes.items():
                 began = time.perf_counter()
-                await _fill_user(keeper, user, size, Speaker(seed), dimensions)
+                await _fill_user(keeper, user, size, Speaker(crc32(user.encode())), dimensions)
+                note(user)
                 _say(f"{user}: {size} memories filled in, {size / (time.perf_counter() - began):.0f}/s")
             began = time.perf_counter()
             await keeper.cache_settled()
@@ -167,10 +189,12 @@ class Server:
 
     def followed(self) -> float:
         """Vectors a second of what was last written, while nothing else is asked."""
-        waiting = sum(map(self._waiting, self._last))
+        waiting = left = sum(map(self._waiting, self._last))
         began = time.perf_counter()
-        self.settled(self._last)
-        return round(waiting / (time.perf_counter() - began), 1)
+        while left and time.perf_counter() - began < FOLLOWED_S:
+            time.sleep(EVERY_S)
+            left = sum(map(self._waiting, self._last))
+        return round((waiting - left) / (time.perf_counter() - began), 1)
 
     def _waiting(self, user: str) -> int:
         _, said = _ask(self._connection, "GET", f"/v1/memories/stats?user_id={quote(user)}")

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from benchmarks.memory_load import ADD, SEARCH, Arm, Load, Times, _bars, drawn, show
+from benchmarks.memory_load import ADD, SEARCH, Arm, Load, Times, _bars, draw, show
 
 
 def arm(name: str, ms: float) -> Arm:
@@ -27,7 +29,7 @@ def test_each_bar_is_held_against_its_own_size() -> None:
     }
 
 
-def test_the_tables_and_the_plot_show_every_store(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tables_and_the_plot_show_every_store(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from benchmarks.memory_load import _plain
 
     stores = [arm("ours", 5), arm("Chroma", 50)]
@@ -36,4 +38,6 @@ def test_the_tables_and_the_plot_show_every_store(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     assert "Chroma" in shown
     assert "600" in shown
-    assert "Chroma, search" in drawn(report)
+    pytest.importorskip("matplotlib")
+    draw(report, tmp_path / "cost.png")
+    assert (tmp_path / "cost.png").read_bytes().startswith(b"\x89PNG")
