@@ -29,11 +29,12 @@ MEASUREMENTS = {
     "sinks": "Perplexity and memory of an endless text in a window, with and without sinks.",
     "kill-shard": "Kill -9 of a shard in mid-stream; every stream must end with the right tokens.",
     "compression": "What is left of answers, tokens and likelihood in shorter texts, beside other ways.",
+    "plan": "Peak memory and longest sequence of trainings, foretold beside measured.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
-MODULES = {"serve": "serving"}
-"""Modules whose name is not the command's: `benchmarks.serve` would read as the floor."""
+MODULES = {"serve": "serving", "plan": "plan_check"}
+"""Modules whose name is not the command's: `benchmarks.serve` would read as the floor, `plan` as `pal plan`."""
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed, quality and robustness.")
 
