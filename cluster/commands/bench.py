@@ -34,7 +34,7 @@ MEASUREMENTS = {
 }
 
 MODULES = {"serve": "serving", "plan": "plan_check"}
-"""Modules whose name is not the command's: `benchmarks.serve` would read as the floor, `plan` as `pal plan`."""
+"""Modules whose name is not that of the command: `benchmarks.serve` would read as the floor."""
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed, quality and robustness.")
 
