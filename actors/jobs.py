@@ -11,6 +11,7 @@ from typing import Any
 
 from actors.identity import RANDOM, Identity
 from actors.messages import Busy, Health, InvalidRequest, NotFound, PalError
+from actors.training.figures import RayGauges, ray_gauges
 from actors.training.launch import Ended, Launcher
 from actors.training.records import ENDED, Checkpoint, Job, JobEvent, Level, Live, Model, NewJob, Status
 from actors.training.shelf import CONFIG, LOG, Shelf
@@ -41,6 +42,7 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._events: dict[str, list[JobEvent]] = {}
         self._live: dict[str, dict[str, Any]] = {}
+        self._gauges: RayGauges | None = None
         self._begun = (0.0, 0)
         """When the process that trains was started or found, and how many steps were done then."""
         self._wishes: dict[str, Status] = {}
@@ -211,6 +213,7 @@ class Jobs:
             await self._launch(id)
         handle = self._jobs[id].process or ""
         self._begun = (self._identity.now(), self._jobs[id].step)
+        self._gauges = None if self._launcher.on_ray else ray_gauges(id)
         read = 0
         ended: Ended | None = None
         while ended is None:
@@ -221,6 +224,8 @@ class Jobs:
             elif ended is None:
                 await asyncio.sleep(POLL_S)
         self._live.pop(id, None)
+        if self._gauges is not None:
+            self._gauges.show({"tokens_per_s": 0.0})
         await self._conclude(id, ended)
 
     async def _launch(self, id: str) -> None:
@@ -263,6 +268,8 @@ class Jobs:
         for figures in lines:
             step = int(figures.pop("step")) + 1
             self._live[id] = {**figures, "step": step, "steps": job.steps}
+            if self._gauges is not None:
+                self._gauges.show(self._live[id])
             if step <= self._jobs[id].step:
                 continue
             self._jobs[id] = replace(self._jobs[id], step=step, expected_end=self._expected(step, job.steps))

@@ -1,4 +1,4 @@
-"""Holds metric sinks: JSON lines always; TensorBoard and Weights & Biases when asked. Knows no training."""
+"""Holds metric sinks: JSON lines always, Ray's metrics in Ray, others when asked. Knows no training."""
 
 import json
 import math
@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from actors.messages import NotReady
+from actors.training.figures import ray_gauges
 from configs.compression import TrackingSettings
 
 FILE = "metrics.jsonl"
@@ -27,12 +28,15 @@ class Recorder:
         self._lines = path.open("a", encoding="utf-8")
         self._board = _tensorboard(folder / "tensorboard", since) if settings.tensorboard else None
         self._run = _wandb(folder, settings) if settings.wandb != "off" else None
+        self._gauges = ray_gauges(folder.resolve().name)
 
     def record(self, step: int, figures: Mapping[str, float]) -> None:
         """Write one step's figures; what is not finite is written as null."""
         finite = {name: value if math.isfinite(value) else None for name, value in figures.items()}
         self._lines.write(json.dumps({"step": step, **finite}) + "\n")
         self._lines.flush()
+        if self._gauges is not None:
+            self._gauges.show({**finite, "step": step + 1})
         if self._board is not None:
             for name, value in figures.items():
                 self._board.add_scalar(name, value, step)

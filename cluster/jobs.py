@@ -19,6 +19,7 @@ class RayJobs:
 
     dashboard: str
     niceness: int
+    on_ray: bool = True
 
     def launch(self, id: str, command: Sequence[str], log: Path, environ: Mapping[str, str]) -> str:
         """Submit a job; its output goes to `log` too. Raises NotReady where Ray does not take it."""

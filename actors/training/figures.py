@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from actors.spawn import connected
+
 GAUGES: Mapping[str, tuple[str, str, float]] = {
     "step": ("palimpsest_train_step", "Steps of a training that are done.", 1),
     "steps": ("palimpsest_train_steps", "Steps of a training in all.", 1),
@@ -34,3 +36,8 @@ class RayGauges:
             if value is not None and figure in self._gauges:
                 gauge, factor = self._gauges[figure]
                 gauge.set(value * factor, tags=self._tags)
+
+
+def ray_gauges(job: str) -> RayGauges | None:
+    """The gauges of a training; None without Ray."""
+    return RayGauges(job) if connected() else None

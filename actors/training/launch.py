@@ -27,6 +27,9 @@ class Ended:
 class Launcher(Protocol):
     """Where trainings run. A handle is a string that outlives whoever started the process."""
 
+    on_ray: bool
+    """Whether what trains belongs to Ray, and shows its figures there by itself."""
+
     def launch(self, id: str, command: Sequence[str], log: Path, environ: Mapping[str, str]) -> str:
         """Start a process whose output goes to `log`; returns its handle. Raises PalError."""
         ...
@@ -42,6 +45,8 @@ class Launcher(Protocol):
 
 class Processes:
     """Children of this process, each the first of a group and less important than those that serve."""
+
+    on_ray = False
 
     def __init__(self, niceness: int) -> None:
         self._niceness = niceness

@@ -18,7 +18,6 @@ RECORD = "job.json"
 EVENTS = "events.jsonl"
 LOG = "log.txt"
 CONFIG = "config.yaml"
-RUN = "run"
 ADAPTER = "adapter"
 MANIFEST = "manifest.json"
 KEPT = frozenset({ADAPTER, FILE, "settings.json"})
@@ -43,8 +42,8 @@ class Shelf:
         return self._root / id
 
     def run(self, id: str) -> Path:
-        """Where the process that trains writes."""
-        return self.folder(id) / RUN
+        """Where the process that trains writes; trackers know the run by this directory's name."""
+        return self.folder(id) / id
 
     def ids(self) -> list[str]:
         """Of all jobs."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -23,6 +25,7 @@ from serve.services import Services
 from serve.web import build_app
 
 MODEL = "smollm2-135m"
+FAKE_TRAINER = (sys.executable, str(Path(__file__).parents[1] / "data" / "fake_trainer.py"))
 Build = Callable[..., Any]
 
 
@@ -187,7 +190,7 @@ def running() -> Build:
 @pytest.fixture(scope="session")
 def ray_url(ray_runtime: Ray, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Base URL of the application behind Ray Serve's proxy: scripted engine, an actor that compresses."""
-    from configs.schema import CompressionSettings, EngineSettings, ModelSettings, ServeSettings, Settings
+    from configs.schema import CompressionSettings, JobSettings, ModelSettings, ServeSettings
     from serve.app import deployed
 
     with socket.socket() as listener:
@@ -200,6 +203,7 @@ def ray_url(ray_runtime: Ray, tmp_path_factory: pytest.TempPathFactory) -> Itera
         serve=ServeSettings(max_ongoing_requests=8, max_queued_requests=4),
         models=ModelSettings(embedder="hash"),
         compression=CompressionSettings(placement="actor"),
+        jobs=JobSettings(command=FAKE_TRAINER),
     )
     with deployed(settings):
         yield f"http://127.0.0.1:{port}"

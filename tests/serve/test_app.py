@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import psutil
 import pytest
+import ray
 from websockets.asyncio.client import connect
 
 pytestmark = pytest.mark.ray
@@ -58,6 +59,31 @@ async def test_a_stream_comes_in_events_and_ends(client: httpx.AsyncClient) -> N
 async def test_the_clients_request_id_comes_back_once(client: httpx.AsyncClient) -> None:
     reply = await client.get("/health", headers={"x-request-id": "mine-1"})
     assert reply.headers.get_list("x-request-id") == ["mine-1"]
+
+
+async def test_a_fine_tuned_model_answers_and_its_figures_are_among_rays(client: httpx.AsyncClient) -> None:
+    chat = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Varn."}]
+    form = {"file": ("chats.jsonl", (json.dumps({"messages": chat}) + "\n") * 12)}
+    file = (await client.post("/v1/files", files=form, data={"purpose": "fine-tune"})).json()
+    body = {"model": HELLO["model"], "training_file": file["id"], "hyperparameters": {"n_epochs": 1}}
+    job = (await client.post("/v1/fine_tuning/jobs", json=body)).json()
+    path = f"/v1/fine_tuning/jobs/{job['id']}"
+    events = (await client.get(f"{path}/events?stream=true")).text
+    assert "The job has successfully completed" in events
+    name = (await client.get(path)).json()["fine_tuned_model"]
+    reply = (await client.post("/v1/chat/completions", json={**HELLO, "model": name})).json()
+    assert reply["choices"][0]["message"]["content"].startswith(f"[{name}]")
+    assert (await client.delete(f"/v1/models/{name}")).json()["deleted"]
+    assert (await client.post("/v1/chat/completions", json={**HELLO, "model": name})).status_code == 404
+    node = ray.nodes()[0]
+    shown = ""
+    async with asyncio.timeout(60):
+        while f'job="{job["id"]}"' not in shown:
+            await asyncio.sleep(0.5)
+            metrics = await client.get(f"http://127.0.0.1:{node['MetricsExportPort']}/metrics")
+            shown = "\n".join(line for line in metrics.text.splitlines() if "palimpsest_train" in line)
+    for metric in ("step", "loss", "tokens_per_second", "memory_bytes"):
+        assert f"ray_palimpsest_train_{metric}{{" in shown
 
 
 async def test_every_reply_has_one_request_id(client: httpx.AsyncClient) -> None:
