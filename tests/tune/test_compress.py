@@ -18,15 +18,16 @@ NAMES = ["Anna", "Boris", "Clara", "Dmitri", "Edith", "Fritz", "Greta", "Hans", 
 
 
 def letters(count: int, seed: int) -> list[Chunk]:
-    """Texts of small words among which names and years are what is asked for."""
+    """Texts of small words among which names are mostly what is asked for, and years seldom."""
     chance = np.random.default_rng(seed)
     chunks = []
     for number in range(count):
         words = list(chance.choice(FILLER, 40))
         asked = []
-        for place in chance.choice(40, 6, replace=False):
+        for place in chance.choice(40, 12, replace=False):
             words[place] = str(chance.choice(NAMES)) if place % 2 else str(chance.integers(1700, 1999))
-            asked.append([words[place]])
+            if chance.random() < (0.9 if place % 2 else 0.3):
+                asked.append([words[place]])
         chunks += cut(str(number), "letters", " ".join(words), asked, estimate)
     return chunks
 
@@ -102,10 +103,10 @@ def test_ppo_keeps_as_many_answers_as_the_oracle() -> None:
     learner.close()
     oracle = Policy(learn(SETTINGS, task))
     shares = [
-        kept_share(test, lambda chunk, budget, policy=policy: policy.scores(chunk.rows, budget), 0.4)
+        kept_share(test, lambda chunk, budget, policy=policy: policy.scores(chunk.rows, budget), 0.2)
         for policy in (ours, oracle)
     ]
-    assert shares[1] > 0.8
+    assert 0.7 < shares[1] < 0.95
     assert shares[0] >= 0.95 * shares[1]
     assert all(0.3 < ratio < 0.7 for ratio in ratios)
 
