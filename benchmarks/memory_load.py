@@ -129,7 +129,7 @@ def _ours(load: Load, filled: Filled) -> Arm:
             _searches(arm, SEARCH, server, size, turns, said)
             _adds(arm, ADD, server, size, turns, said)
             server.settled(turns)
-            few = turns[: len(turns) // 4]
+            few = turns[: max(1, len(turns) // 4)]
             _searches(arm, SEARCH_AFTER_ADD, server, size, few, said, after_add=True)
             server.settled(few)
         arm.writes_s["batches, vectors later"] = server.sustained(said, load.batch, load.seconds)
