@@ -8,6 +8,7 @@ alike, and compares the answers that both keep on documents held out.
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
+from actors.compression.chunks import Chunk
 from actors.compression.environment import ChunkEnvironment, Task
 from actors.compression.features import WIDTH
 from actors.compression.policy import SHIPPED, Policy
@@ -55,11 +57,12 @@ def main(
     )
     test = load(data, TEST, count, settings.protect)
     for budget in BUDGETS:
-        ppo, plain = (
-            kept_share(test, lambda chunk, asked, one=one: one.scores(chunk.rows, asked), budget)
-            for one in (Policy.load(policy), oracle)
-        )
+        ppo, plain = (_kept(one, test, budget) for one in (Policy.load(policy), oracle))
         print(f"answers kept at {budget}: PPO {ppo:.4f}, oracle {plain:.4f}, ratio {ppo / plain:.4f}")
+
+
+def _kept(policy: Policy, chunks: Sequence[Chunk], budget: float) -> float:
+    return kept_share(chunks, lambda chunk, asked: policy.scores(chunk.rows, asked), budget)
 
 
 def learn(
