@@ -16,6 +16,7 @@ from cluster.commands import (
     demo,
     docs,
     doctor,
+    jobs,
     memory,
     models,
     serving,
@@ -55,6 +56,7 @@ app.command("mcp", rich_help_panel=MEMORY)(agents.mcp)
 app.add_typer(models.app, name="models", cls=Commands, rich_help_panel=MODELS)
 app.add_typer(data.app, name="data", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(train.app, name="train", cls=Commands, rich_help_panel=TRAIN)
+app.add_typer(jobs.app, name="jobs", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(bench.app, name="bench", cls=Commands, rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", cls=Commands, rich_help_panel=SETUP)
 app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)
