@@ -22,7 +22,7 @@ from benchmarks import compression_data as data_of
 from benchmarks import compression_retrieval as retrieval
 from benchmarks.compression_answers import AGAINST, answers_kept, base, likelihoods, ratios
 from benchmarks.compression_arms import LINGUA, OURS, Arm, Text, ours, peers
-from benchmarks.compression_beside import beside
+from benchmarks.compression_beside import as_long, beside
 from benchmarks.compression_classifier import classifier
 from benchmarks.compression_cost import Shown, cost, shown, sweep
 from benchmarks.compression_data import Case
@@ -241,10 +241,12 @@ def _beside_lingua(options: Options, test: Sequence[Case], arms: Sequence[Arm]) 
     _say("llmlingua")
     texts = prepared(data_of.sample(test, options.read or LINGUA_ASKED, per_text=PER_TEXT), options.reader)
     found = dict(outcomes(arms, texts, BUDGETS))
+    mine = next(arm for arm in arms if arm.name == OURS)
     seconds = {}
     for budget in BUDGETS:
         made = options.lingua.shorten([text.case.text for text in texts], budget)
         found[LINGUA, budget] = given(texts, [one.text for one in made], options.counter)
+        found[f"{OURS}, as long as {LINGUA}", budget] = as_long(mine, texts, found[LINGUA, budget])
         tokens = sum(options.counter.count(text.case.text) for text in texts)
         seconds[str(budget)] = round(sum(one.seconds for one in made) / tokens * 1000, 4)
     report = {

@@ -23,18 +23,18 @@ def beside(cases: Sequence[Case], arms: Sequence[Arm], budgets: Sequence[float])
     found = {key: list(rows) for key, rows in outcomes(some, texts, budgets).items()}
     stop = next(arm for arm in arms if arm.name == STOP)
     for budget in budgets:
-        found[AS_LONG, budget] = _as_long(stop, texts, found[OURS, budget])
+        found[AS_LONG, budget] = as_long(stop, texts, found[OURS, budget])
     return {"texts": len(cases), "questions": questions(cases)} | {
         "kept": answers_kept(texts, found),
         "ratios": ratios(found),
     }
 
 
-def _as_long(stop: Arm, texts: Sequence[Text], mine: Sequence[Outcome]) -> list[Outcome]:
-    """`stop` with as many tokens of each text as ours left of it."""
-    length = {one.text: one.short.ratio for one in mine}
+def as_long(arm: Arm, texts: Sequence[Text], others: Sequence[Outcome]) -> list[Outcome]:
+    """`arm` with as many tokens of each text as another left of it."""
+    length = {one.text: one.short.ratio for one in others}
     found: list[Outcome] = []
     for number, text in enumerate(texts):
-        for rows in outcomes([stop], [text], [length[number]]).values():
+        for rows in outcomes([arm], [text], [length[number]]).values():
             found += [replace(one, text=number) for one in rows]
     return found
