@@ -19,6 +19,7 @@ from cluster.commands import (
     jobs,
     memory,
     models,
+    plan,
     serving,
     train,
 )
@@ -55,6 +56,7 @@ app.add_typer(memory.app, name="memory", cls=Commands, rich_help_panel=MEMORY)
 app.command("mcp", rich_help_panel=MEMORY)(agents.mcp)
 app.add_typer(models.app, name="models", cls=Commands, rich_help_panel=MODELS)
 app.add_typer(data.app, name="data", cls=Commands, rich_help_panel=TRAIN)
+app.command("plan", rich_help_panel=TRAIN)(plan.plan)
 app.add_typer(train.app, name="train", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(jobs.app, name="jobs", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(bench.app, name="bench", cls=Commands, rich_help_panel=MEASURE)

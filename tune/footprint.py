@@ -79,7 +79,10 @@ def read_model(path: Path) -> Model:
         config = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidRequest(f"{file} cannot be read as a model's config.json: {error}") from error
+    experts = next((name for name in config if name.startswith("num_") and "experts" in name), None)
     try:
+        if experts:
+            raise ValueError(f"a layer without {experts}")
         hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
         width = int(config.get("head_dim") or hidden // heads)
         return Model(

@@ -83,13 +83,17 @@ def check(
 ) -> None:
     """Raises InvalidRequest for a training that cannot fit, naming what would; `memory` is of one rank.
 
-    Without `memory` it is what this machine has free, shared by the ranks; on a GPU nothing is checked then.
+    Without `memory` it is what this machine has free, shared by the ranks. Nothing is checked on a GPU then,
+    nor for a model whose memory cannot be foretold.
     """
     if memory is None:
         if settings.device == "cuda":
             return
         memory = free(settings.ranks)
-    model = read_model(path)
+    try:
+        model = read_model(path)
+    except InvalidRequest:
+        return
     length = length or settings.longest
     peak = total(footprint(model, settings, length))
     if peak > memory:

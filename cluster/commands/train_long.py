@@ -45,6 +45,7 @@ def long_context(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from actors.models.store import ModelStore
     from cluster.runtime import ray_runtime, where_ray_is
+    from tune.plan import check
     from tune.ranks import run
     from tune.train import Plan
 
@@ -58,6 +59,8 @@ def long_context(
         home=settings.home,
         partitions=settings.memory.partitions,
     )
+    if settings.cluster.address is None:
+        check(training, plan.model)
     on_cluster = training.ranks > 1 or settings.cluster.address is not None
     cluster = ray_runtime(_roomy(settings, training)) if on_cluster else nullcontext()
     with cluster, _progress(training, quiet=json) as watch:
