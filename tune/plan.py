@@ -12,7 +12,7 @@ from tune.footprint import Model, footprint, read_model, total, trained
 GIB = 1024**3
 FARTHEST = 1 << 24
 """Tokens beyond which no longest sequence is looked for."""
-EFFICIENCY = 0.55
+EFFICIENCY = 0.5
 """Share of a plain matrix product's speed that a step on a CPU reaches."""
 CHUNK = 256
 
