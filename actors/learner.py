@@ -183,7 +183,7 @@ def build(settings: LongContextTraining, path: Path, device: torch.device, atten
         local_files_only=True,
     )
     if settings.method == "lora":
-        model = _with_adapter(model, settings)
+        model = with_adapter(model, settings)
     if settings.checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model.to(device).train()
@@ -207,7 +207,8 @@ def check_finite(value: float, what: str) -> None:
         raise PalError(f"the {what} is {value}: lower rate, or look at the data", code="not_finite")
 
 
-def _with_adapter(model: Any, settings: LongContextTraining) -> Any:
+def with_adapter(model: Any, settings: LongContextTraining) -> Any:
+    """The model with a LoRA adapter around it. Raises InvalidRequest for targets that it does not have."""
     from peft import LoraConfig, get_peft_model
 
     lora = settings.lora
