@@ -30,7 +30,7 @@ MOST_LENGTH = 4096
 """Tokens of a sequence that several conversations fill; a step of more takes several passes."""
 STEPPED = 64
 """Sequences are a multiple of this long."""
-SEEN = 300
+SEEN = 100
 """Conversations, repeats counted, that "auto" aims at where there are few."""
 MOST_EPOCHS = 50
 MOST_BATCH = 256

@@ -27,8 +27,10 @@ class Ended:
 class Launcher(Protocol):
     """Where trainings run. A handle is a string that outlives whoever started the process."""
 
-    on_ray: bool
-    """Whether what trains belongs to Ray, and shows its figures there by itself."""
+    @property
+    def on_ray(self) -> bool:
+        """Whether what trains belongs to Ray, and shows its figures there by itself."""
+        ...
 
     def launch(self, id: str, command: Sequence[str], log: Path, environ: Mapping[str, str]) -> str:
         """Start a process whose output goes to `log`; returns its handle. Raises PalError."""

@@ -1,9 +1,11 @@
 import asyncio
+import json
 import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ FAKE = (sys.executable, str(Path(__file__).parents[1] / "data" / "fake_trainer.p
 
 def new(number: int = 1, seed: int = 0, user: str = "ann", **more: Any) -> NewJob:
     training = {"model": "tiny", "steps": 6, "length": 64, "batch": 1, "seed": seed}
+    training = more.pop("training", training)
     return NewJob(
         id=f"ftjob-{number}",
         user=user,
@@ -33,8 +36,9 @@ def new(number: int = 1, seed: int = 0, user: str = "ann", **more: Any) -> NewJo
 
 
 @asynccontextmanager
-async def opened(home: Path, **settings: Any) -> AsyncIterator[Jobs]:
-    jobs = Jobs(Settings(home=home, jobs=JobSettings(command=FAKE, **settings)), Processes(niceness=5))
+async def opened(home: Path, **given: Any) -> AsyncIterator[Jobs]:
+    settings = JobSettings(**{"command": FAKE, **given})
+    jobs = Jobs(Settings(home=home, jobs=settings), Processes(niceness=5))
     await jobs.start()
     try:
         yield jobs
@@ -175,3 +179,22 @@ async def test_a_stop_of_the_server_costs_no_resume(tmp_path: Path) -> None:
     async with opened(tmp_path) as jobs:
         done = await ended(jobs, job.id)
         assert (done.status, done.lost, done.launches) == ("succeeded", 0, 2)
+
+
+@pytest.mark.model
+async def test_the_real_trainer_leaves_an_adapter(tmp_path: Path, model_dir: Path) -> None:
+    chat = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Varn."}]
+    tree = {"model": str(model_dir), "steps": 2, "length": 64, "batch": 1, "seed": 0, "checkpoint_every": 1}
+    job = replace(
+        new(training=tree), files={"training": (json.dumps({"messages": chat}) + "\n").encode() * 4}
+    )
+    async with opened(tmp_path, command=()) as jobs:
+        await jobs.create(job)
+        async with asyncio.timeout(280):
+            while (done := await jobs.get("ann", job.id)).status not in ENDED:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        assert done.status == "succeeded", await jobs.log("ann", job.id)
+        assert [one.step for one in done.checkpoints] == [1, 2]
+        assert done.checkpoints[1].figures["loss"] < done.checkpoints[0].figures["loss"]
+        model = await jobs.model("ann", done.name)
+        assert json.loads((Path(model.path) / "manifest.json").read_text())["method"]
