@@ -306,6 +306,13 @@ def _hosted_stream(function: Callable[..., Any]) -> Callable[..., Any]:
     return stream
 
 
+def gpus() -> int:
+    """GPUs of the Ray cluster that this process belongs to."""
+    import ray
+
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
 def meeting_point() -> str:
     """Where processes of other nodes may meet this one: its node's address, and a port that is free."""
     import ray

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.messages import Gone, InvalidRequest, PalError
-from actors.spawn import Place, Placement, give_up, here, meeting_point, on_ray, places, stop
+from actors.spawn import Place, Placement, give_up, gpus, here, meeting_point, on_ray, places, stop
 from configs.training import LongContextTraining
 from tune.checkpoints import Checkpoint, newest
 from tune.export import ADAPTER, MODEL
@@ -154,7 +154,7 @@ async def _on_actors(plan: Plan, start: Checkpoint | None, watch: Watch) -> None
 
 def _placement(settings: LongContextTraining, place: Place) -> Placement:
     env = {"OMP_NUM_THREADS": str(threads_of(settings)), "OMP_WAIT_POLICY": "passive", "LOCAL_RANK": "0"}
-    if settings.device == "cpu":
+    if not _gpus(settings):
         env["DS_ACCELERATOR"] = "cpu"
     return Placement(
         num_cpus=threads_of(settings),
@@ -172,7 +172,9 @@ def threads_of(settings: LongContextTraining) -> int:
 
 
 def _gpus(settings: LongContextTraining) -> int:
-    return 1 if settings.device == "cuda" else 0
+    """GPUs of a rank on Ray."""
+    wanted = settings.device == "cuda" or (settings.device == "auto" and gpus() >= settings.ranks)
+    return 1 if wanted else 0
 
 
 async def _through(rank: Rank, meeting: str | None, start: Checkpoint | None, watch: Watch) -> None:
