@@ -17,6 +17,7 @@ from actors.training.records import ENDED, Checkpoint, Job, JobEvent, Level, Liv
 from actors.training.shelf import CONFIG, LOG, Shelf
 from configs.schema import Settings
 
+BEGUN = frozenset({"validating_files", "running"})
 POLL_S = 0.3
 MOST_FIGURES = 100
 """About so many steps of a training become events."""
@@ -42,6 +43,8 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._events: dict[str, list[JobEvent]] = {}
         self._live: dict[str, dict[str, Any]] = {}
+        self._current: str | None = None
+        """The job that is being carried out."""
         self._gauges: RayGauges | None = None
         self._begun = (0.0, 0)
         """When the process that trains was started or found, and how many steps were done then."""
@@ -195,15 +198,17 @@ class Jobs:
             if job is None:
                 await self._wake.wait()
                 continue
+            self._current = job.id
             try:
                 await self._carry_out(job.id)
             except (PalError, OSError) as error:
                 log.warning("job %s: %s", job.id, error)
                 await self._end(job.id, "failed", str(error))
+            self._current = None
 
     def _next(self) -> Job | None:
         """What was begun before, then what has waited longest."""
-        begun = [job for job in self._jobs.values() if job.status in ("validating_files", "running")]
+        begun = [job for job in self._jobs.values() if job.status in BEGUN]
         queued = [job for job in self._jobs.values() if job.status == "queued"]
         return min(begun or queued, key=lambda job: (job.created_at, job.id), default=None)
 
@@ -355,11 +360,12 @@ class Jobs:
         job = await self.get(user, id)
         if job.status in ENDED or job.status == wish:
             raise InvalidRequest(f"job {id} is {job.status} already", "fine_tuning_job_id")
-        if job.status in ("queued", "paused"):
+        if job.status in ("queued", "paused") and self._current != id:
+            self._jobs[id] = replace(job, status=wish)
             await self._end(id, wish)
             return self._jobs[id]
         self._wishes[id] = wish
-        while self._jobs[id].status in ("validating_files", "running"):  # noqa: ASYNC110
+        while self._current == id or self._jobs[id].status in BEGUN:  # noqa: ASYNC110
             await asyncio.sleep(POLL_S / 3)
         return self._jobs[id]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -164,8 +165,8 @@ def training_tree(
 ) -> dict[str, Json]:
     """The settings of the training, without its data. A step holds about `batch_size` conversations.
 
-    Conversations share sequences without seeing each other; a step takes as many sequences as it needs.
-    Raises InvalidRequest where the settings do not go together.
+    They share sequences without seeing each other; a step takes as many sequences as it needs. A core is left
+    to those that serve. Raises InvalidRequest where the settings do not go together.
     """
     try:
         base = read(settings.training) if settings.training is not None else {}
@@ -197,6 +198,7 @@ def training_tree(
                 "warmup": min(model_of.warmup or steps // 20, steps - 1),
                 "seed": seed,
                 "checkpoint_every": every,
+                "threads": model_of.threads or max(1, (os.cpu_count() or 1) // model_of.ranks - 1),
             }
         ).model_dump(mode="json")
     except ValidationError as error:

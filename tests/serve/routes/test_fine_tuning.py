@@ -206,9 +206,9 @@ async def test_what_cannot_be_trained_is_refused_before_anything_starts(http: ht
 @pytest.mark.parametrize(
     ("examples", "mean", "longest", "batch", "expected"),
     [
-        (30, 50.0, 80, 3, (192, 1, 79)),
+        (30, 50.0, 80, 3, (192, 1, 32)),
         (1000, 700.0, 3000, 8, (4096, 1, 513)),
-        (64, 2000.0, 2100, 8, (4096, 4, 40)),
+        (64, 2000.0, 2100, 8, (4096, 4, 24)),
     ],
 )
 def test_a_step_holds_as_many_conversations_as_asked(
