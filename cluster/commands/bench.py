@@ -30,6 +30,7 @@ MEASUREMENTS = {
     "kill-shard": "Kill -9 of a shard in mid-stream; every stream must end with the right tokens.",
     "compression": "What is left of answers, tokens and likelihood in shorter texts, beside other ways.",
     "plan": "Peak memory and longest sequence of trainings, foretold beside measured.",
+    "finetune": "OpenAI's client uploads a file, trains on it, streams the events, chats with the result.",
     "train": "Longest sequence in a given memory; what launching ranks costs; deaths while it trains.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
