@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 import yaml
@@ -63,7 +65,7 @@ def long_context(
         check(training, plan.model)
     on_cluster = training.ranks > 1 or settings.cluster.address is not None
     cluster = ray_runtime(_roomy(settings, training)) if on_cluster else nullcontext()
-    with cluster, _progress(training, quiet=json) as watch:
+    with _progress(training, quiet=json) as watch, redirect_stdout(sys.stderr), cluster:
         done = asyncio.run(run(plan, resume=resume, on_cluster=on_cluster, watch=watch, note=note))
     if json:
         emit(done)
@@ -107,13 +109,16 @@ def _roomy(settings: "Settings", training: "LongContextTraining") -> "Settings":
 
 @contextmanager
 def _progress(training: "LongContextTraining", *, quiet: bool) -> Iterator[Watch]:
-    """Shows each step: as JSON lines, live on a terminal, else a line now and then, on stderr."""
+    """Shows each step: as JSON lines, live on a terminal, else a line now and then, on stderr.
+
+    What Ray and DeepSpeed print meanwhile is kept off stdout.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True)
     if quiet:
-        yield emit
+        yield partial(_emit, sys.stdout)
         return
     if not console.is_terminal:
         yield lambda figures: _line(figures, training.steps)
@@ -122,6 +127,11 @@ def _progress(training: "LongContextTraining", *, quiet: bool) -> Iterator[Watch
     with Progress(*columns, console=console, transient=True) as bars:
         bar = bars.add_task("", total=training.steps, shown="")
         yield lambda figures: bars.update(bar, completed=int(figures["step"]) + 1, shown=_shown(figures))
+
+
+def _emit(stdout: TextIO, figures: Mapping[str, float]) -> None:
+    with redirect_stdout(stdout):
+        emit(figures)
 
 
 def _line(figures: Mapping[str, float], steps: int) -> None:
