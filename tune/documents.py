@@ -12,7 +12,7 @@ from configs.training import DataSource
 from tune import sources
 from tune.records import json_lines
 
-PIECE = 1 << 20
+PIECE = 1 << 18
 """Characters of a long text that are read and tokenised at once."""
 
 
@@ -112,7 +112,7 @@ def _ids(place: str, tokens: Any, labels: Any) -> Ids:
 
 
 def _pieces(file: Path) -> Iterator[str]:
-    """A text in pieces that begin where a line does, with something in it: no token spans two."""
+    """A text in pieces, cut between lines where one break alone is between words: no token spans two."""
     held: list[str] = []
     size = 0
     with file.open("rb") as opened:
@@ -123,7 +123,7 @@ def _pieces(file: Path) -> Iterator[str]:
                 raise InvalidRequest(
                     f"{file}:{number}: not UTF-8: {error.reason} at byte {error.start} of the line"
                 ) from error
-            if size >= PIECE and not text[0].isspace():
+            if size >= PIECE and not text[0].isspace() and held[-1][-2:-1].strip():
                 yield "".join(held)
                 held, size = [], 0
             held.append(text)

@@ -20,7 +20,7 @@ FULL = 4
 """Bytes of a float32."""
 PROCESS = {"cpu": 500 * MIB, "mps": 500 * MIB, "cuda": 900 * MIB}
 """What a rank has before it loads a model: libraries, on a GPU the context. That of a GPU is not measured."""
-DEEPSPEED = 150 * MIB
+DEEPSPEED = 70 * MIB
 """What DeepSpeed and its process group add to it."""
 SLACK = 1.0
 """How much more than what is counted activations take: holes between blocks, what is not counted."""

@@ -42,7 +42,7 @@ def made(path: Path, template: str) -> ModelTokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=["<|pad|>", "<|im_start|>", "<|im_end|>"],
     )
-    backend.train_from_iterator(["The teacher described the bridge before supper."], trainer)
+    backend.train_from_iterator(["The teacher described the bridge.\n\n\n\nBefore supper. \n"], trainer)
     PreTrainedTokenizerFast(
         tokenizer_object=backend, eos_token="<|im_end|>", chat_template=template
     ).save_pretrained(str(path))
