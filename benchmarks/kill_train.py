@@ -67,33 +67,39 @@ def _war(told_plan: Plan, drawn: random.Random, kills: int, told: Told) -> None:
     at = sorted(drawn.sample(range(1, told_plan.settings.steps - 1), kills))
     resume: tuple[str, ...] = ()
     while True:
-        driver = subprocess.Popen(
-            ours_of(told_plan, *resume), stdout=subprocess.PIPE, text=True, env=_environ()
-        )
-        struck = False
-        since: float | None = time.perf_counter() if resume else None
-        for line in driver.stdout or ():
-            if since is not None and '"step"' in line:
-                told.recovery_s.append(time.perf_counter() - since)
-                since = None
-            step = json.loads(line).get("step", -1)
-            if not at or step < at[0]:
-                continue
-            at.pop(0)
-            kind = drawn.choice(["rank", "rank", "driver"])
-            told.kills[kind] += 1
-            if kind == "driver":
+        command = ours_of(told_plan, *resume)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environ()) as driver:
+            try:
+                struck = _strike(driver, at, drawn, told, time.perf_counter() if resume else None)
+            except BaseException:
                 driver.kill()
-                struck = True
-                break
-            since = time.perf_counter()
-            _kill_a_rank(driver.pid, drawn)
-        code = driver.wait()
+                raise
         if not struck:
-            if code:
-                raise RuntimeError(f"the training ended with {code}")
+            if driver.returncode:
+                raise RuntimeError(f"the training ended with {driver.returncode}")
             return
         resume = ("--resume",)
+
+
+def _strike(
+    driver: subprocess.Popen[str], at: list[int], drawn: random.Random, told: Told, since: float | None
+) -> bool:
+    """Follow a driver and kill at the steps that are due; whether it was the driver, which is over then."""
+    for line in driver.stdout or ():
+        if since is not None and '"step"' in line:
+            told.recovery_s.append(time.perf_counter() - since)
+            since = None
+        if not at or json.loads(line).get("step", -1) < at[0]:
+            continue
+        at.pop(0)
+        kind = drawn.choice(["rank", "rank", "driver"])
+        told.kills[kind] += 1
+        if kind == "driver":
+            driver.kill()
+            return True
+        since = time.perf_counter()
+        _kill_a_rank(driver.pid, drawn)
+    return False
 
 
 def _kill_a_rank(driver: int, drawn: random.Random) -> None:
