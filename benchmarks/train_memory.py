@@ -34,6 +34,7 @@ class Row:
     arm: str
     length: int
     fits: bool
+    """It ended under the kernel's limit, and its resident peak, libraries and all, was below it too."""
     peak_gib: float | None
     """Of the first rank."""
     seconds: float | None
@@ -65,10 +66,10 @@ def attempt(options: Options, arm: str, length: int) -> Row:
     return Row(
         arm=arm,
         length=length,
-        fits=found is not None,
+        fits=found is not None and found["peak_gib"] <= options.limit_gib,
         peak_gib=found["peak_gib"] if found else None,
         seconds=found["seconds"] if found else None,
-        said="" if found else outcome.said[-300:],
+        said="" if found is not None else outcome.said[-300:],
     )
 
 
