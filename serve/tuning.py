@@ -95,6 +95,9 @@ async def planned(services: Services, catalog: Catalog, user: str, body: CreateJ
         seed=seed,
         judged=body.validation_file is not None,
     )
+    rank, most = tree["lora"]["rank"], services.settings.engine.max_adapter_rank
+    if able.engine == "vllm" and rank > most:
+        raise NotReady(f"jobs.training asks for rank {rank}: raise engine.max_adapter_rank above {most}")
     return NewJob(
         id=f"ftjob-{secrets.token_hex(8)}",
         user=user,
