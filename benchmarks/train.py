@@ -43,6 +43,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="Write all figures here.")
     parser.add_argument("--plot", type=Path, help="Of part memory: write a picture here.")
     options = parser.parse_args()
+    strange = set(options.arms.split(",")) - set(ARMS)
+    if strange:
+        parser.error(f"--arms: there is no {', '.join(sorted(strange))}; there are {', '.join(ARMS)}")
     if options.model is None:
         from actors.engines.choose import model_directory
 
