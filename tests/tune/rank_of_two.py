@@ -169,7 +169,3 @@ def main() -> None:
     for line in sys.stdin:
         case = json.loads(line)
         answers.write(json.dumps((compare if case["kind"] == "compare" else learn)(case)) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -34,7 +34,8 @@ def two_ranks(free_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
     log = (tmp_path_factory.mktemp("ranks") / "stderr").open("w+")
     ranks = [
         subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("rank_of_two.py"))],
+            [sys.executable, "-c", "import rank_of_two; rank_of_two.main()"],
+            cwd=Path(__file__).parent,
             env=environ | {"RANK": rank, "LOCAL_RANK": rank},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
