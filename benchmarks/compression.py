@@ -123,14 +123,14 @@ def main(
         rounds=serve,
     )
     report = measure(options)
-    if plots is not None:
-        from benchmarks.compression_plots import draw
-
-        _say(f"plots: {draw(report, example(options), plots)}")
     if as_json:
         typer.echo(json.dumps(report))
     else:
         show(report)
+    if plots is not None:
+        from benchmarks.compression_plots import draw
+
+        _say(f"plots: {draw(report, example(options), plots)}")
 
 
 def measure(options: Options) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def draw(report: Mapping[str, Any], example: Shown, folder: Path) -> Path:
 
 def _at_achieved(lingua: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
     """Its figures over the share of tokens that it really left."""
-    kept, ratios = lingua["kept"][LINGUA], lingua["ratios"][LINGUA]
+    kept, ratios = lingua["kept"]["by_arm"][LINGUA], lingua["ratios"][LINGUA]
     return {str(ratios[budget]["achieved"]): kept[budget] for budget in kept}
 
 
