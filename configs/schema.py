@@ -161,6 +161,8 @@ class MemorySettings(Section):
     """Compute a memory's vector before its write is acknowledged, or soon after."""
     max_characters: int = Field(default=20_000, ge=100)
     """Longest single memory; a longer one is refused, never cut."""
+    held_mib: int = Field(default=1024, ge=1)
+    """Memory in which each keeper holds vectors of those who asked last; of one user, whatever the size."""
     half_life_days: float = Field(default=90, gt=0)
     """Days without use after which an unimportant memory has half its strength; pinned ones keep it."""
     decay_weight: float = Field(default=0.5, ge=0)

@@ -16,8 +16,6 @@ from actors.messages import Health, NotReady
 from configs.schema import DocumentSettings, MemorySettings
 
 log = logging.getLogger(__name__)
-MATRIX_BYTES = 512 * 1024**2
-"""Memory for the vectors of the users who asked last; one user's matrix is held whatever its size."""
 
 
 class Partition:
@@ -35,7 +33,7 @@ class Partition:
         self._memory = memory or MemorySettings()
         self._identity = identity
         self._lock = DirectoryLock(directory)
-        self._matrices = Matrices(MATRIX_BYTES)
+        self._matrices = Matrices(self._memory.held_mib * 2**20)
         self._workers: Workers | None = None
         self._cache: VectorCache | None = None
         self._rewriting = asyncio.Lock()
