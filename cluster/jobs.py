@@ -11,6 +11,9 @@ from actors.messages import NotReady
 from actors.training.launch import PATIENCE_S, Ended
 
 POLL_S = 0.2
+STARTING = "No available agent"
+"""What Ray says while the part of it that takes jobs still starts, up to a minute after the rest."""
+ATTEMPTS, AGAIN_S = 30, 2.0
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,20 @@ class RayJobs:
         program = shlex.join(["nice", "-n", str(self.niceness), *command])
         entrypoint = f"set -o pipefail; {program} 2>&1 | tee -a {shlex.quote(str(log))}"
         handle = f"{id}-{time.time_ns()}"
-        try:
-            submitted: str = self._client().submit_job(
-                entrypoint=f"bash -c {shlex.quote(entrypoint)}",
-                submission_id=handle,
-                runtime_env={"env_vars": dict(environ)},
-                metadata={"name": f"palimpsest {id}"},
-            )
-        except (RuntimeError, ConnectionError) as error:
-            raise NotReady(f"Ray at {self.dashboard} did not take the job: {error}") from error
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                submitted: str = self._client().submit_job(
+                    entrypoint=f"bash -c {shlex.quote(entrypoint)}",
+                    submission_id=handle,
+                    runtime_env={"env_vars": dict(environ)},
+                    metadata={"name": f"palimpsest {id}"},
+                )
+            except (RuntimeError, ConnectionError) as error:
+                if not left or STARTING not in str(error):
+                    raise NotReady(f"Ray at {self.dashboard} did not take the job: {error}") from error
+                time.sleep(AGAIN_S)
+            else:
+                break
         return submitted
 
     def ended(self, handle: str) -> Ended | None:

@@ -349,7 +349,7 @@ def test_a_deployed_service_shortens_passages_and_answers_questions(ray_url: str
         }
         found = client.post("/v1/chat/completions", json=body).json()["palimpsest"]
         assert found["prompt_tokens_saved"] > 0
-        asked = {"question": QUESTION, "compression": {"budget": "auto"}}
+        asked = {"question": QUESTION, "compression": {"budget": "auto", "question_aware": False}}
         answer = client.post("/v1/qa", json=asked).json()
         assert not answer["compression"]["bypassed"]
         place = answer["citations"][0]

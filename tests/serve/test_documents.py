@@ -1,7 +1,7 @@
 import hashlib
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -33,6 +33,18 @@ class LengthCompressor:
         return [KeepScores("p1", str(len(text)).encode()) for text in texts]
 
 
+class Added(NamedTuple):
+    """What a file was kept with."""
+
+    user: str
+    event_id: str
+    document: Any
+    purpose: str
+    chunks: Any
+    vectors: Any
+    keep: Any = ()
+
+
 class NotingKeeper:
     """Keeps what it was given last."""
 
@@ -45,8 +57,8 @@ class NotingKeeper:
         return cast(FileInfo, self.added)
 
     async def add_file(self, *arguments: Any) -> FileInfo:
-        self.added = arguments
-        return cast(FileInfo, arguments)
+        self.added = Added(*arguments)
+        return cast(FileInfo, self.added)
 
 
 @pytest.fixture
