@@ -119,12 +119,16 @@ def main(
         raise typer.BadParameter("give --data FILE, or --load")
     else:
         which = captions or list(Captions)
-        reports = asyncio.run(measure(data, which, limit_conversations, mem0_python, cache, cross_validated))
-        if as_json:
-            typer.echo(json.dumps(reports))
-        else:
-            for report in reports:
-                show(report)
+        measured = measure(data, which, limit_conversations, mem0_python, cache, cross_validated)
+        _show_recall(asyncio.run(measured), as_json)
+
+
+def _show_recall(reports: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(reports))
+        return
+    for report in reports:
+        show(report)
 
 
 def _load(load: Load, plot: Path | None, as_json: bool) -> None:

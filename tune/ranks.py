@@ -20,21 +20,10 @@ from tune.export import ADAPTER, MODEL
 from tune.train import CHECKPOINTS, Figures, Plan, facts_of, train
 
 SETTINGS = "settings.json"
-FREE = frozenset(
-    {
-        *(
-            "ranks",
-            "sequence_parallel",
-            "zero",
-            "offload",
-            "device",
-            "threads",
-            "checkpointing",
-            "loss_chunk",
-        ),
-        *("checkpoint_every", "keep", "retries", "tracking", "eval_data", "eval_every", "eval_batches"),
-    }
-)
+MACHINE = ("ranks", "sequence_parallel", "zero", "offload", "device", "threads")
+MEMORY = ("checkpointing", "loss_chunk")
+UPKEEP = ("checkpoint_every", "keep", "retries", "tracking", "eval_data", "eval_every", "eval_batches")
+FREE = frozenset(MACHINE + MEMORY + UPKEEP)
 """Settings that may be others when a training goes on."""
 AFTERMATH_S = 15.0
 """How long after one rank's end the others may take to end too, before they are told to."""

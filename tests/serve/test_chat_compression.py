@@ -352,6 +352,10 @@ def test_a_deployed_service_shortens_passages_and_answers_questions(ray_url: str
         asked = {"question": QUESTION, "compression": {"budget": "auto", "question_aware": False}}
         answer = client.post("/v1/qa", json=asked).json()
         assert not answer["compression"]["bypassed"]
+        asked["compression"] = {"budget": "auto"}
+        gathered = client.post("/v1/qa", json=asked).json()["compression"]
+        assert gathered != "unavailable"
+        assert 0 < gathered["tokens_after"] <= gathered["tokens_before"]
         place = answer["citations"][0]
         text = client.get(f"/v1/files/{place['document_id']}/text").text
         assert text[place["start"] : place["end"]] == place["quote"]

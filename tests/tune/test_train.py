@@ -205,7 +205,7 @@ def test_the_rate_rises_then_falls_to_a_tenth() -> None:
 
 
 @pytest.mark.ray
-async def test_ranks_on_ray_start_again_after_one_died(
+async def test_ranks_on_ray_start_again_after_one_died_and_one_rank_goes_on_from_theirs(
     ray_runtime: object, tiny: Path, stories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[ranks.Rank] = []
@@ -239,3 +239,13 @@ async def test_ranks_on_ray_start_again_after_one_died(
     )
     assert losses == pytest.approx(alone, rel=1e-5)
     assert (done.result / "adapter_model.safetensors").is_file()
+    shutil.rmtree(told.folder / "checkpoints" / "00000006")
+    fewer: dict[int, float] = {}
+    await ranks.run(
+        plan(tiny, stories, told.folder),
+        resume=True,
+        on_cluster=False,
+        watch=lambda figures: fewer.update({int(figures["step"]): figures["loss"]}),
+        note=notes.append,
+    )
+    assert fewer == pytest.approx({step: alone[step] for step in (4, 5)}, rel=1e-5)
