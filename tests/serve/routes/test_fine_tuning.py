@@ -111,9 +111,19 @@ async def test_a_file_becomes_a_model_to_chat_with_and_is_gone(http: httpx.Async
     assert checkpoints[0].fine_tuned_model_checkpoint.startswith(name)
     assert checkpoints[0].metrics.train_loss is not None
     assert [one.id async for one in ann.fine_tuning.jobs.list(limit=1)] == [job.id]
+    await chatted_with_and_deleted(ann, bob, job.id, name, done.finished_at)
+    results = await http.post(
+        "/vector_stores/all/search", json={"query": "Number 3."}, headers={"authorization": "Bearer a"}
+    )
+    assert results.json()["data"] == []
 
+
+async def chatted_with_and_deleted(
+    ann: AsyncOpenAI, bob: AsyncOpenAI, job: str, name: str, finished_at: int
+) -> None:
+    """The model is ann's alone, until she deletes it."""
     assert [model.id for model in (await ann.models.list()).data][1] == name
-    assert (await ann.models.retrieve(name)).created == done.finished_at
+    assert (await ann.models.retrieve(name)).created == finished_at
     ask: Any = {"model": name, "messages": [{"role": "user", "content": "hi"}]}
     reply = await ann.chat.completions.create(**ask)
     assert reply.choices[0].message.content == f"[{name}] You said: hi"
@@ -123,9 +133,9 @@ async def test_a_file_becomes_a_model_to_chat_with_and_is_gone(http: httpx.Async
     assert name not in [model.id for model in (await bob.models.list()).data]
     for attempt in (
         bob.chat.completions.create(**ask),
-        bob.fine_tuning.jobs.retrieve(job.id),
-        bob.fine_tuning.jobs.list_events(job.id),
-        bob.fine_tuning.jobs.cancel(job.id),
+        bob.fine_tuning.jobs.retrieve(job),
+        bob.fine_tuning.jobs.list_events(job),
+        bob.fine_tuning.jobs.cancel(job),
         bob.models.delete(name),
     ):
         with pytest.raises(NotFoundError):
@@ -133,10 +143,6 @@ async def test_a_file_becomes_a_model_to_chat_with_and_is_gone(http: httpx.Async
     assert (await ann.models.delete(name)).deleted
     with pytest.raises(NotFoundError):
         await ann.chat.completions.create(**ask)
-    results = await http.post(
-        "/vector_stores/all/search", json={"query": "Number 3."}, headers={"authorization": "Bearer a"}
-    )
-    assert results.json()["data"] == []
 
 
 async def test_a_running_job_is_measured_paused_resumed_and_cancelled(
