@@ -9,8 +9,8 @@ from contextlib import aclosing
 from pathlib import Path
 
 from actors.engines.choose import Choice, build, choose, model_directory
+from actors.engines.loaded import Loaded
 from actors.engines.protocol import Engine
-from actors.loaded import Loaded
 from actors.messages import (
     Capabilities,
     ChatPrompt,

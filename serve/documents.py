@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import numpy as np
 
-from actors.lessons import Chat, chats_of
 from actors.memory.chunking import chunk, embedding_text
 from actors.messages import FileInfo, InvalidRequest, KeepScores, ParsedDocument, TooLarge
 from actors.readers.process import read_file
+from actors.training.lessons import Chat, chats_of
 from serve.background import attempted
 from serve.embedding import embed_all
 from serve.services import Services

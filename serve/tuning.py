@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from actors.jobs import Jobs
-from actors.lessons import Chat
 from actors.messages import InvalidRequest, Json, NotFound, NotReady, Prompt
+from actors.training.lessons import Chat
 from actors.training.records import NewJob
 from configs.compression import read
 from configs.errors import SettingsError

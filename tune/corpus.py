@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.lessons import Chat
 from actors.messages import InvalidRequest, PalError
 from actors.models.template import render_lessons
 from actors.models.tokenizer import ModelTokenizer, check_text
+from actors.training.lessons import Chat
 from configs.training import DataSource
 from tune import documents, own, synthetic
 from tune.documents import Document, Ids, Text

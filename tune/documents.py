@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.lessons import Chat, chat_of
 from actors.messages import InvalidRequest
+from actors.training.lessons import Chat, chat_of
 from configs.training import DataSource
 from tune import sources
 from tune.records import json_lines

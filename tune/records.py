@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.lessons import json_objects
 from actors.messages import InvalidRequest
+from actors.training.lessons import json_objects
 
 SPLITS = TRAIN, TEST = ("train", "test")
 MANIFEST = "manifest.json"

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.engines.loaded import Loaded
 from actors.engines.scripted import ScriptedEngine
-from actors.loaded import Loaded
 from actors.messages import NotFound, Sampling, TokenDelta
 
 
