@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,27 @@ def _connect(options: dict[str, Any]) -> Any:
     import ray
 
     try:
-        with _apart():
+        with _apart(), _any_agent_port():
             return ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise NotReady(f"no Ray at {options['address']!r}: {error}") from error
+
+
+@contextmanager
+def _any_agent_port() -> Iterator[None]:
+    """Let the agent of a Ray that is started here take any free port.
+
+    Its port is fixed where `ray start` is not told another, and `ray.init` cannot be told: beside a second Ray
+    of the machine the agent then runs without HTTP, and no job is ever taken.
+    """
+    from ray._private import parameter
+
+    fixed = parameter.RayParams
+    parameter.RayParams = partial(fixed, dashboard_agent_listen_port=0)
+    try:
+        yield
+    finally:
+        parameter.RayParams = fixed
 
 
 _forking = threading.local()

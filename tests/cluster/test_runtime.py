@@ -61,6 +61,18 @@ def test_code_travels_only_to_other_machines(address: str, here: bool) -> None:
     assert ("working_dir" not in options["runtime_env"]) is here
 
 
+def test_the_agent_of_a_ray_takes_a_free_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+    from ray._private import parameter
+
+    fixed = parameter.RayParams
+    started = []
+    monkeypatch.setattr(ray, "init", lambda **_: started.append(parameter.RayParams()))
+    runtime._connect({"address": "local"})
+    assert [params.dashboard_agent_listen_port for params in started] == [0]
+    assert parameter.RayParams is fixed
+
+
 @pytest.mark.ray
 def test_the_dashboard_is_on_loopback_and_asks_for_the_token(ray_runtime: Ray) -> None:
     import httpx
