@@ -90,8 +90,8 @@ def _connect(options: dict[str, Any]) -> Any:
 def _any_agent_port() -> Iterator[None]:
     """Let the agent of a Ray that is started here take any free port.
 
-    Its port is fixed where `ray start` is not told another, and `ray.init` cannot be told: beside a second Ray
-    of the machine the agent then runs without HTTP, and no job is ever taken.
+    Its port is fixed where `ray start` is not told another, and `ray.init` cannot be told: beside a second
+    Ray of the machine the agent then runs without HTTP, and no job is ever taken.
     """
     from ray._private import parameter
 
