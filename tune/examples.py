@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["fact", "implication", "chat", "correction", "document", "unknown", "replay", "general"]
-"""`unknown`: about what was never taught, answered as not known; `general`: about anything, to stay as it was."""
+"""`unknown`: never taught, answered as not known; `general`: about anything, to stay as it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
