@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--zero", type=int, default=2, help="ZeRO stage of the arms with two ranks.")
     parser.add_argument("--arms", default=",".join(ARMS), help="Of part memory.")
     parser.add_argument("--lengths", default="", help="Of part memory: just these, in place of a search.")
+    parser.add_argument("--most", type=int, default=40960, help="Of part memory: the longest that is tried.")
     parser.add_argument("--limit-gib", type=float, default=4.0, help="Of part memory: for each process.")
     parser.add_argument("--patience-s", type=float, default=3600, help="Of part memory: for one try.")
     parser.add_argument("--length", type=int, default=512, help="Of parts overhead and kill.")
@@ -64,6 +65,7 @@ def _memory(options: argparse.Namespace) -> int:
         limit_gib=options.limit_gib,
         patience_s=options.patience_s,
         port=free_port(),
+        most=options.most,
     )
     rows: list[train_memory.Row] = []
     lengths = [int(length) for length in options.lengths.split(",") if length]

@@ -25,6 +25,8 @@ class Options:
     limit_gib: float
     patience_s: float
     port: int
+    most: int
+    """Tokens of the longest sequence that is tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,19 +76,23 @@ def attempt(options: Options, arm: str, length: int) -> Row:
 
 
 def search(options: Options, arm: str, lengths: Sequence[int] = ()) -> list[Row]:
-    """Tries from about the longest that should fit, up to the first that does not; or just at `lengths`."""
+    """Tries from about the longest that should fit, up to the first that does not; or just at `lengths`.
+
+    None is longer than `options.most`.
+    """
     if lengths:
         return [attempt(options, arm, length) for length in lengths]
+    grid = [length for length in GRID if length <= options.most]
     rows = [attempt(options, arm, length) for length in SHORT]
-    at = _nearest(predicted(rows, options.limit_gib))
+    at = _nearest(grid, predicted(rows, options.limit_gib))
     tried = {row.length: row for row in rows}
     while True:
-        length = GRID[at]
+        length = grid[at]
         if length not in tried:
             tried[length] = attempt(options, arm, length)
             rows.append(tried[length])
         after = at + (1 if tried[length].fits else -1)
-        if not 0 <= after < len(GRID) or GRID[after] in tried:
+        if not 0 <= after < len(grid) or grid[after] in tried:
             return rows
         at = after
 
@@ -101,9 +107,9 @@ def predicted(rows: Sequence[Row], limit_gib: float) -> float:
     return last.length + (limit_gib - (last.peak_gib or 0)) / max(growth, 1e-7)
 
 
-def _nearest(length: float) -> int:
+def _nearest(grid: Sequence[int], length: float) -> int:
     """The place in the grid of the longest that is not above."""
-    return max((place for place, one in enumerate(GRID) if one <= length), default=0)
+    return max((place for place, one in enumerate(grid) if one <= length), default=0)
 
 
 def longest(rows: Sequence[Row], arm: str) -> Row | None:

@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,14 @@ def row(arm: str, length: int, peak: float | None) -> Row:
 
 
 OPTIONS = Options(
-    model=Path("tiny"), method="lora", precision="float32", zero=2, limit_gib=4.0, patience_s=1, port=1
+    model=Path("tiny"),
+    method="lora",
+    precision="float32",
+    zero=2,
+    limit_gib=4.0,
+    patience_s=1,
+    port=1,
+    most=40960,
 )
 
 
@@ -29,6 +37,8 @@ def test_the_longest_that_fits_is_found_in_few_tries(monkeypatch: pytest.MonkeyP
     assert best is not None
     assert best.length == max(one for one in (*train_memory.GRID, *train_memory.SHORT) if one <= most)
     assert len(rows) <= 6
+    bounded = train_memory.search(replace(OPTIONS, most=1024), "plain")
+    assert max(one.length for one in bounded) == 1024
 
 
 def test_the_table_gives_multiples_of_plain() -> None:
