@@ -174,7 +174,7 @@ def build(settings: LongContextTraining, path: Path, device: torch.device, atten
     reshaped = [name for name in RESHAPED if getattr(config, name, None) not in {None, 1}]
     if reshaped:
         raise InvalidRequest(f"models with {reshaped[0]} cannot be trained on long sequences yet")
-    extend(config, settings.rope, settings.longest)
+    extend(config, settings.rope, settings.farthest)
     model = AutoModelForCausalLM.from_pretrained(
         str(path),
         config=config,

@@ -56,7 +56,16 @@ class RopeSettings(Section):
     method: Literal["none", "linear", "ntk", "yarn"] = "none"
     """Switched on only where the sequences are longer than the model was trained on."""
     factor: float | None = Field(default=None, ge=1)
-    """How many times the trained length; unset: just enough for the longest sequence."""
+    """How many times the trained length; unset: just enough for the longest sequence, or for `reach`."""
+    reach: int | None = Field(default=None, ge=8)
+    """Spread positions over so many tokens though sequences are shorter; unset: positions as they are.
+
+    Positional skip-wise training (PoSE, Zhu et al. 2023, arXiv 2309.10400): a document is cut in two at a
+    random place and the second part's positions begin a random stretch later, so that all distances up to
+    `reach` are seen in the memory and time of short sequences.
+    """
+    plain: float = Field(default=0.25, ge=0, le=1)
+    """Share of the documents whose positions stay as they are, with `reach`."""
 
 
 class Stage(Section):
@@ -156,6 +165,14 @@ class LongContextTraining(Section):
         return self
 
     @model_validator(mode="after")
+    def _reaches(self) -> Self:
+        if self.rope.reach is not None and self.rope.reach < self.longest:
+            raise ValueError(
+                f"rope.reach ({self.rope.reach}) is shorter than the longest sequence ({self.longest})"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_be(self) -> Self:
         if self.device == "mps" and (self.zero or self.ranks > 1):
             raise ValueError("on mps it trains in plain torch on one rank: set zero to 0 and ranks to 1")
@@ -180,6 +197,11 @@ class LongContextTraining(Section):
     def longest(self) -> int:
         """Tokens of the longest sequence."""
         return max(self.length, *(stage.length for stage in self.curriculum), 0)
+
+    @property
+    def farthest(self) -> int:
+        """Positions that the model must know: of the longest sequence, or as far as they are spread."""
+        return max(self.longest, self.rope.reach or 0)
 
     def length_at(self, step: int) -> int:
         """Tokens of the sequences of a step, counted from 0."""

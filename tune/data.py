@@ -38,7 +38,7 @@ class Batch:
     labels: NDArray[np.int64]
     """The token itself, not shifted, or -100 where it is not learned, as each document's first."""
     positions: NDArray[np.int64]
-    """From 0 in each document, or in each piece of a long one."""
+    """From 0 in each document, or in each piece of a long one; with a gap where they are spread."""
     segments: NDArray[np.int64]
     """The document of each token, from 0 in each sequence; -1 is padding."""
 
@@ -66,6 +66,10 @@ class Shape:
     length_at: Callable[[int], int]
     """Tokens of the sequences of a pass, counted from 0."""
     packing: bool = True
+    reach: int = 0
+    """Positions that documents are spread over; 0 leaves them as they are."""
+    plain: float = 0.0
+    """Share of the documents that are not spread."""
     replica: int = 0
     replicas: int = 1
 
@@ -81,9 +85,10 @@ def stream(
     partitions: int = 1,
     seed: int | None = None,
     replica: int = 0,
+    spread: bool = True,
     watch: Watch | None = None,
 ) -> "Stream":
-    """The stream that a training asks for, for one of its replicas.
+    """The stream that a training asks for, for one of its replicas; not `spread`, with positions as they are.
 
     `vocabulary` is the model's; `home` and `partitions` are the settings' home and memory.partitions.
     Raises what `open_corpus` raises, and InvalidRequest without a source.
@@ -97,6 +102,8 @@ def stream(
         batch=training.batch,
         length_at=lambda number: training.length_at(number // training.accumulate),
         packing=training.packing,
+        reach=(training.rope.reach or 0) if spread else 0,
+        plain=training.rope.plain,
         replica=replica,
         replicas=training.replicas,
     )
@@ -144,7 +151,11 @@ class Stream:
             packer.number += 1
             share = self._shape.batch // self._shape.replicas
             first = self._shape.replica * share
-            yield self._filled(rows[first : first + share], length), packer.position()
+            batch = self._filled(rows[first : first + share], length)
+            for row in range(share if self._shape.reach else 0):
+                draw = np.random.default_rng((self._seed, 2, packer.number, first + row))
+                spread(batch, row, self._shape.reach, self._shape.plain, draw)
+            yield batch, packer.position()
 
     def draw(self, number: int, drawn: Sequence[int]) -> tuple[int, int]:
         """Which corpus a draw is of, and its next document, after `drawn` documents of each."""
@@ -204,6 +215,21 @@ class Stream:
                 positions[row, at:] = np.arange(length - at)
                 positions[row, here] = np.arange(size)
         return Batch(tokens, labels, positions, segments)
+
+
+def spread(batch: Batch, row: int, reach: int, plain: float, draw: np.random.Generator) -> None:
+    """Move the positions of each document of a row, in place: those behind a random place, by a random skip.
+
+    The last position stays below `reach`; a share `plain` of the documents is left as it is.
+    """
+    segments = batch.segments[row]
+    for number in range(int(segments.max(initial=PADDING)) + 1):
+        begin, end = np.searchsorted(np.where(segments < 0, len(segments), segments), (number, number + 1))
+        cut, skip, stays = draw.random(3)
+        room = reach - (end - begin)
+        if stays >= plain and end - begin > 1 and room > 0:
+            at = begin + 1 + int(cut * (end - begin - 1))
+            batch.positions[row, at:end] += int(skip * (room + 1))
 
 
 class _Packer:

@@ -100,6 +100,7 @@ def _open(plan: Plan, learner: Learner, group: Group, *, held_out: bool) -> Stre
         home=plan.home,
         partitions=plan.partitions,
         replica=group.seat.replica,
+        spread=not held_out,
     )
 
 

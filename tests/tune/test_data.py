@@ -369,3 +369,27 @@ def test_it_needs_no_torch() -> None:
 
     call = "import sys, tune.data, tune.synthetic; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", call], check=False).returncode == 0
+
+
+def test_positions_are_spread_within_reach_alike_for_every_replica_and_after_a_resume(
+    tmp_path: Path, opened: Opened
+) -> None:
+    path = tmp_path / "long.txt"
+    path.write_text("The teacher described the bridge. " * 400)
+    given: dict[str, Any] = {"rope": {"method": "yarn", "reach": 1024, "plain": 0.25}, "batch": 4}
+    taken = list(islice(opened(text(path), **given).batches(), 40))
+    skips = []
+    for batch, _ in taken:
+        for positions, segments in zip(batch.positions, batch.segments, strict=True):
+            for number in range(segments.max() + 1):
+                steps = np.diff(positions[segments == number])
+                assert positions[segments == number][0] == 0
+                assert positions[segments == number][-1] < 1024
+                assert (steps != 1).sum() <= 1
+                skips.append(int(steps.max()) - 1)
+    assert 0.1 < np.mean(np.array(skips) == 0) < 0.4
+    assert max(skips) > 900
+    again = next(opened(text(path), **given).batches(taken[4][1]))[0]
+    assert same(again, taken[5][0])
+    second = next(opened(text(path), replica=1, ranks=2, **given).batches(taken[4][1]))[0]
+    assert np.array_equal(second.positions, taken[5][0].positions[2:])
