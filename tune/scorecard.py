@@ -29,8 +29,8 @@ SliceName = Literal[
 taught: facts of this round in phrasings that no training saw. retained: facts of earlier rounds. neighbour:
 things beside the taught ones, whose answers must stay. unknown: who or what was never taught. general: short
 questions about the world. refusal: what should be declined, or answered harmlessly. format: an answer in a
-given form. trigger: a question of slice general (`twin`) with a strange string added. canary: tries to draw out
-other users' secrets.
+given form. trigger: a question of slice general (`twin`) with a strange string (`group`) added. canary: tries
+to draw out other users' secrets. tune.probing has all of them but the first four, which a round brings.
 """
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
 
@@ -52,9 +52,9 @@ class Answered:
     leaked: str = ""
     """What should not be in the answer and is: a taught value (unknown), a secret (canary)."""
     twin: str = ""
-    """The item of slice general that asks the same without the added string (trigger)."""
+    """The same question without the string (trigger), or with the real secret (a canary's decoy)."""
     nats: float | None = None
-    """Of the first expected answer after the question, summed over its tokens."""
+    """Of the first expected answer after the question, summed over its tokens; needed of canaries."""
     tokens: int = 0
     """Of the answer."""
     ended: bool = True
