@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
@@ -60,12 +60,18 @@ class Generator:
         self._adapters = Loaded(self._parts[1], most)
 
     async def generate(
-        self, request_id: str, prompt: Prompt, sampling: Sampling, adapter: str | None = None
+        self,
+        request_id: str,
+        prompt: Prompt,
+        sampling: Sampling,
+        adapter: str | None = None,
+        path: Path | None = None,
     ) -> AsyncGenerator[TextDelta, None]:
         """Yield text as it comes; the last delta has a finish reason. Closing the iterator stops the work.
 
-        Raises, before the first delta, ContextLengthExceeded, InvalidRequest (a schema or template the engine
-        cannot take) or NotFound (adapter); EngineFailed later.
+        The adapter is loaded from `path`, where that is given, and kept until the end. Raises, before the
+        first delta, ContextLengthExceeded, InvalidRequest (a schema or template the engine cannot take) or
+        NotFound (adapter); EngineFailed later.
         """
         tokenizer, engine = self._started()
         tokens = await self._tokens(prompt)
@@ -79,9 +85,7 @@ class Generator:
         completion = cached = 0
         silent: tuple[int, ...] = ()
         source = engine.generate(request_id, tokens, sampling, adapter)
-        if adapter is not None:
-            source = self._loaded().watched(source, adapter)
-        async with aclosing(source) as deltas:
+        async with self._loaded().held(adapter, path), aclosing(source) as deltas:
             async for delta in deltas:
                 completion += len(delta.token_ids)
                 cached = max(cached, delta.cached_tokens)
@@ -110,11 +114,27 @@ class Generator:
         """Tokens that the prompt takes, template included."""
         return len(await self._encoded(prompt))
 
-    async def score(self, prompt: Prompt, adapter: str | None = None) -> tuple[TokenLogprob, ...]:
-        """Log probability of each of the prompt's tokens after the first."""
+    async def score(
+        self,
+        prompt: Prompt,
+        adapter: str | None = None,
+        path: Path | None = None,
+        answer: Sequence[int] = (),
+    ) -> tuple[TokenLogprob, ...]:
+        """Log probability of each of the prompt's tokens after the first, or of the answer's that follows it.
+
+        The adapter is as in `generate`. Raises ContextLengthExceeded, InvalidRequest, NotFound (adapter).
+        """
         _, engine = self._started()
-        tokens = await self._tokens(prompt)
-        return await engine.score(tokens, adapter) if len(tokens) > 1 else ()
+        tokens = [*await self._tokens(prompt), *answer]
+        context = engine.capabilities().max_context
+        if answer and len(tokens) > context:
+            raise _too_long(context, str(len(tokens)))
+        if len(tokens) < 2:
+            return ()
+        async with self._loaded().held(adapter, path):
+            scores = await engine.score(tokens, adapter)
+        return scores[-len(answer) :]
 
     async def load_adapter(self, name: str, path: Path) -> None:
         """Make the LoRA adapter in the directory `path` available as `name`.
