@@ -245,6 +245,44 @@ class JobSettings(Section):
     """Fewest conversations of a training file."""
 
 
+class AdapterSettings(Section):
+    """Which adapter versions are taken in, and what is kept of the answers that they gave."""
+
+    max_mib: int = Field(default=2048, ge=1)
+    """Largest adapter that is taken in, in MiB."""
+    answers: int = Field(default=100_000, ge=0)
+    """Answers of which is kept what stands behind them, the newest of all users; 0 keeps none."""
+
+
+class WatchSettings(Section):
+    """When a trained version that serves is taken back by itself: each signal has a band it may not leave."""
+
+    enabled: bool = True
+    """Watch the versions that serve, and roll back those that harm."""
+    false_alarm_requests: int = Field(default=100_000, ge=100)
+    """Requests until a version that stays within its bands is taken back by mistake, on average at least."""
+    errors: float = Field(default=0.02, gt=0, lt=1)
+    """Share of the generations that may fail."""
+    degenerate: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the answers that may be empty, go round in circles or be of unheard-of length."""
+    thumbs_down: float = Field(default=0.5, gt=0, lt=1)
+    """Share of the ratings that may be thumbs down."""
+    drifted: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the probes whose score may differ from that at promotion by more than `drift_nats`."""
+    slow: float = Field(default=0.25, gt=0, lt=1)
+    """Share of the probes that may take `slow_times` as long as with the version before, at the same time."""
+    slow_times: float = Field(default=3.0, gt=1)
+    """How many times as long until the first token counts as slow."""
+    drift_nats: float = Field(default=0.1, gt=0)
+    """Change of a probe's mean log probability of a token that counts as drift."""
+    probe_every: int = Field(default=50, ge=0)
+    """Requests of a version between two probes of it; 0: none."""
+    reference: int = Field(default=30, ge=1)
+    """Requests of the version before from which its own rates widen the bands of the next."""
+    shadows: int = Field(default=8, ge=1)
+    """Answers that may wait for their shadow; beyond that they get none."""
+
+
 class ModelSettings(Section):
     """Which models are used and where their files come from."""
 
@@ -279,6 +317,10 @@ class Settings(Section):
     """How Ray is started or joined."""
     jobs: JobSettings = JobSettings()
     """How fine-tuning jobs are carried out."""
+    adapters: AdapterSettings = AdapterSettings()
+    """Which adapter versions are taken in, and what is kept of their answers."""
+    watch: WatchSettings = WatchSettings()
+    """When a trained version that serves is taken back by itself."""
     models: ModelSettings = ModelSettings()
     """Which models are used and where their files come from."""
 
