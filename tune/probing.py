@@ -171,10 +171,11 @@ def fingerprint() -> str:
     return hashlib.sha256(json.dumps(_hashes(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def frozen(folder: Path) -> dict[str, str]:
-    """SHA-256 of each probe file of a folder, by name: what its manifest must say."""
-    files = sorted(path for path in folder.iterdir() if path.suffix in {".yaml", ".txt"})
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def freeze() -> None:
+    """Write the manifest anew, after probes were changed on purpose."""
+    files = sorted(path for path in FOLDER.iterdir() if path.suffix in {".yaml", ".txt"})
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (FOLDER / MANIFEST).write_text(json.dumps({"files": hashes}, indent=1) + "\n")
 
 
 def _general() -> tuple[Probe, ...]:
