@@ -1,0 +1,47 @@
+"""Whether an answer is none: empty, going round in circles, of unheard-of length. Knows no model."""
+
+from collections.abc import Sequence
+
+LEAST = 8
+"""Fewer tokens are never called a loop."""
+LOOKED_AT = 128
+"""Tokens at the end of an answer that are looked at."""
+REPEATED = 0.95
+"""Share of the tokens that stand there again a period earlier."""
+TIMES = 3
+"""A period must fit in so often."""
+LONGER = 4
+"""How many times the usual length is unheard of."""
+SPARE = 64
+"""Tokens that are never too many."""
+USUAL = 0.95
+"""Share of the answers that are of usual length."""
+
+
+def is_degenerate(tokens: Sequence[int], text: str, usual: int | None) -> bool:
+    """Whether an answer that ended by itself, or at its limit, is none; `usual` is a long usual one's length.
+
+    `text` is enough of it to see whether it is blank.
+    """
+    if not tokens or not text.strip():
+        return True
+    if usual is not None and len(tokens) > LONGER * usual + SPARE:
+        return True
+    return is_loop(tokens)
+
+
+def is_loop(tokens: Sequence[int]) -> bool:
+    """Whether the end of an answer says the same again and again."""
+    end = tokens[-LOOKED_AT:]
+    if len(end) < LEAST:
+        return False
+    for period in range(1, len(end) // TIMES + 1):
+        pairs = zip(end[period:], end, strict=False)
+        if sum(now == before for now, before in pairs) >= REPEATED * (len(end) - period):
+            return True
+    return False
+
+
+def usual_length(lengths: Sequence[int]) -> int:
+    """The length that most answers keep within."""
+    return sorted(lengths)[int(USUAL * (len(lengths) - 1))]
