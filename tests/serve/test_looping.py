@@ -4,7 +4,7 @@ import pytest
 
 from serve.looping import is_degenerate, usual_length
 
-WORDS = [Random(1).randrange(100) for _ in range(200)]
+WORDS = Random(1).choices(range(100), k=200)
 
 
 @pytest.mark.parametrize(
