@@ -22,6 +22,7 @@ from actors.identity import Identity
 from actors.jobs import Jobs
 from actors.keeper import Keeper
 from actors.keepers import routed
+from actors.lineage import Lineage
 from actors.memory.layout import opened
 from actors.messages import EngineFailed, NotReady
 from actors.spawn import Placement, here, node_id, on_ray, stop
@@ -56,6 +57,7 @@ class Api:
         settings: Settings,
         keeper: Keeper,
         jobs: Jobs,
+        lineage: Lineage,
         generator: Generator | None,
         compressor: Compressor | None,
     ) -> None:
@@ -66,6 +68,7 @@ class Api:
             keeper=keeper,
             compressor=compressor or here(Compressor, settings),
             jobs=jobs,
+            lineage=lineage,
         )
 
     async def __serve_build_asgi_app__(self) -> FastAPI:
@@ -74,8 +77,9 @@ class Api:
             services = self._services
             for part in (services.generator, services.embedder, services.compressor, services.keeper):
                 loading.create_task(part.start())
-            if services.jobs is not None:
-                loading.create_task(services.jobs.start())
+            for kept in (services.jobs, services.lineage):
+                if kept is not None:
+                    loading.create_task(kept.start())
         services.filling.wake()
         services.background.start(score_missing(services))
         return build_app(self._services)
@@ -102,12 +106,13 @@ def deployed(settings: Settings, launcher: Launcher | None = None) -> Iterator[N
         generator = on_ray(Generator, settings, placement=_engine_placement(settings)) if apart else None
         compressor = _compressor(settings)
         jobs = _jobs(settings, launcher or Processes(settings.jobs.niceness))
+        lineage = _lineage(settings)
         try:
             with ThreadPoolExecutor(1, "serve-start") as beside:
                 proxy = beside.submit(_start, settings)
                 while not (proxy.done() or ray_serve.status().proxies):
                     time.sleep(0.05)
-                _run(settings, routed(keepers), jobs, generator, compressor)
+                _run(settings, routed(keepers), jobs, lineage, generator, compressor)
                 proxy.result()
             try:
                 yield
@@ -115,7 +120,7 @@ def deployed(settings: Settings, launcher: Launcher | None = None) -> Iterator[N
                 _drain(settings)
         finally:
             ray_serve.shutdown()
-            for handle in (jobs, generator, compressor, *keepers):
+            for handle in (jobs, lineage, generator, compressor, *keepers):
                 if handle is not None:
                     asyncio.run(stop(handle))
 
@@ -149,6 +154,16 @@ def _jobs(settings: Settings, launcher: Launcher) -> Jobs:
     )
 
 
+def _lineage(settings: Settings) -> Lineage:
+    """On this machine, where the files of adapters are."""
+    return on_ray(
+        Lineage,
+        settings,
+        Identity(settings.serve.fixed_clock),
+        placement=Placement(name="lineage", num_cpus=0, node=node_id()),
+    )
+
+
 def _start(settings: Settings) -> None:
     """Ray Serve's controller and proxy; the replica need not wait for them to be ready. Raises NotReady."""
     try:
@@ -166,13 +181,16 @@ def _run(
     settings: Settings,
     keeper: Keeper,
     jobs: Jobs,
+    lineage: Lineage,
     generator: Generator | None,
     compressor: Compressor | None,
 ) -> None:
     api = ray_serve.deployment(Api, **_options(settings, generator is None))
     try:
         ray_serve.run(
-            api.bind(settings, keeper, jobs, generator, compressor), name=NAME, logging_config=_logging()
+            api.bind(settings, keeper, jobs, lineage, generator, compressor),
+            name=NAME,
+            logging_config=_logging(),
         )
     except RuntimeError as error:
         raise NotReady(_why(error)) from error

@@ -19,6 +19,7 @@ from actors.identity import Identity
 from actors.jobs import Jobs
 from actors.keeper import Keeper
 from actors.keepers import routed
+from actors.lineage import Lineage
 from actors.memory.layout import opened
 from actors.messages import Busy
 from actors.spawn import here
@@ -67,6 +68,7 @@ async def _run(
         ),
         compressor=here(Compressor, settings),
         jobs=here(Jobs, settings, Processes(settings.jobs.niceness), identity),
+        lineage=here(Lineage, settings, identity),
     )
     drain = Drain(build_app(services), settings.serve.retry_after_s)
     with _signals(stop):
@@ -97,10 +99,10 @@ async def _load(services: Services) -> None:
     services.background.start(score_missing(services))
 
 
-def _parts(services: Services) -> list[Keeper | Embedder | Compressor | Generator | Jobs]:
+def _parts(services: Services) -> list[Keeper | Embedder | Compressor | Generator | Jobs | Lineage]:
     """All that is started, in the order in which it is closed from last to first."""
-    parts = (services.keeper, services.embedder, services.compressor, services.generator, services.jobs)
-    return [part for part in parts if part is not None]
+    always = (services.keeper, services.embedder, services.compressor, services.generator)
+    return [*always, *(part for part in (services.jobs, services.lineage) if part is not None)]
 
 
 class Drain:

@@ -13,6 +13,7 @@ from actors.generator import Generator
 from actors.identity import Identity
 from actors.jobs import Jobs
 from actors.keeper import Keeper
+from actors.lineage import Lineage
 from configs.schema import Settings
 from serve.adapters import Adapters
 from serve.background import Background
@@ -29,6 +30,7 @@ class Services:
     keeper: Keeper
     compressor: Compressor
     jobs: Jobs | None = None
+    lineage: Lineage | None = None
 
     @property
     def identity(self) -> Identity:

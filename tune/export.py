@@ -11,7 +11,7 @@ import torch
 
 from actors.engines.adapter import CONFIG, WEIGHTS
 from actors.learner import Learner, causal_of
-from actors.models.manifest import NAME, file_sha256, read_manifest, write_manifest
+from actors.models.manifest import NAME, file_sha256, name_and_hash, write_manifest
 
 Tensor = torch.Tensor
 ADAPTER = "adapter"
@@ -51,12 +51,12 @@ def _write_adapter(
 ) -> None:
     learner.model.save_pretrained(str(draft), state_dict=dict(weights))
     (draft / "README.md").unlink(missing_ok=True)
-    known = read_manifest(base)
+    name, digest = name_and_hash(base)
     config = causal_of(learner.model).config
     manifest: dict[str, Any] = {
         "version": f"long-context-{file_sha256(draft / WEIGHTS)[:12]}",
-        "base_model": known.alias if known else base.name,
-        "base_model_hash": known.weights_sha256() if known else _hash_of(base),
+        "base_model": name,
+        "base_model_hash": digest,
         "parent": None,
         "created_at": time.time(),
         "method": "long-context",
@@ -89,8 +89,3 @@ def _dtype_of(base: Path) -> torch.dtype:
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     dtype: torch.dtype = getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"))
     return dtype
-
-
-def _hash_of(base: Path) -> str:
-    files = sorted(base.glob("*.safetensors"))
-    return file_sha256(files[0]) if len(files) == 1 else ""

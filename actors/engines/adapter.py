@@ -1,12 +1,35 @@
 """What a directory must hold to be loaded as a LoRA adapter. Knows no engine."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from actors.messages import InvalidRequest, NotFound
+from actors.messages import InvalidRequest, Json, NotFound
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl")
+REFUSED = (
+    "use_dora",
+    "lora_bias",
+    "fan_in_fan_out",
+    "modules_to_save",
+    "trainable_token_indices",
+    "target_parameters",
+    "layer_replication",
+    "alora_invocation_tokens",
+    "use_qalora",
+    "use_bdlora",
+    "megatron_config",
+    "arrow_config",
+    "kasa_config",
+    "velora_config",
+    "monteclora_config",
+    "tied_weights",
+)
+"""Settings of PEFT that change what an adapter computes and that are not computed here."""
+PLAIN_BEGINNINGS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
+"""Ways to begin training that leave the model's own weights as they are."""
 
 
 def check_adapter(path: Path) -> None:
@@ -17,3 +40,34 @@ def check_adapter(path: Path) -> None:
     pickled = [file.name for pattern in PICKLED for file in path.glob(pattern)]
     if pickled:
         raise InvalidRequest(f"{path} holds {pickled[0]}; only safetensors are loaded")
+
+
+def check_config(config: Mapping[str, Json]) -> None:
+    """Raises InvalidRequest for settings of PEFT that are no plain LoRA's."""
+    if config.get("peft_type") != "LORA":
+        raise InvalidRequest(f"the adapter is of type {config.get('peft_type')}; only LORA is loaded")
+    for name in REFUSED:
+        if config.get(name):
+            raise InvalidRequest(f"the adapter uses {name}, which the torch engine does not compute")
+    if config.get("bias", "none") != "none":
+        raise InvalidRequest("the adapter changes biases, which the torch engine does not compute")
+    if config.get("init_lora_weights", True) not in PLAIN_BEGINNINGS:
+        raise InvalidRequest(
+            f"the adapter began as {config['init_lora_weights']}, which changes the model's own weights: "
+            "convert it to a plain LoRA first"
+        )
+
+
+def check_rank(config: Mapping[str, Json], module: str, rank: int) -> None:
+    """Raises InvalidRequest where the config says another rank of a module than its weights have."""
+    said = by_pattern(config.get("rank_pattern"), module, config.get("r"))
+    if said != rank:
+        raise InvalidRequest(f"the adapter's weights for {module} have rank {rank}, its config says {said}")
+
+
+def by_pattern(patterns: Mapping[str, Json] | None, module: str, default: Json) -> Json:
+    """What the first pattern that names the module says, as PEFT reads them."""
+    for pattern, value in (patterns or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return default

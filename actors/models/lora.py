@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from actors.engines.adapter import CONFIG, WEIGHTS, check_adapter
+from actors.engines.adapter import CONFIG, WEIGHTS, by_pattern, check_adapter, check_config, check_rank
 from actors.messages import InvalidRequest, NotFound, Piece
 from actors.models.checkpoint import Checkpoint
 from actors.models.decoder import FUSED, Decoder
@@ -27,27 +27,6 @@ Where = slice | Tensor
 """Rows: neighbouring ones, or their numbers."""
 
 NAME = re.compile(r"base_model\.model\.model\.layers\.(\d+)\.(\w+\.\w+)\.lora_([AB])\.weight")
-REFUSED = (
-    "use_dora",
-    "lora_bias",
-    "fan_in_fan_out",
-    "modules_to_save",
-    "trainable_token_indices",
-    "target_parameters",
-    "layer_replication",
-    "alora_invocation_tokens",
-    "use_qalora",
-    "use_bdlora",
-    "megatron_config",
-    "arrow_config",
-    "kasa_config",
-    "velora_config",
-    "monteclora_config",
-    "tied_weights",
-)
-"""Settings of PEFT that change what an adapter computes and that are not computed here."""
-PLAIN_BEGINNINGS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
-"""Ways to begin training that leave the model's own weights as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +186,7 @@ def read_deltas(path: Path, decoder: Decoder) -> dict[tuple[int, str], Delta]:
     Raises InvalidRequest for an adapter that does not fit the model or that is no plain LoRA.
     """
     config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    _check_config(config)
+    check_config(config)
     sums: dict[tuple[int, str], dict[str, tuple[Tensor, Tensor]]] = {}
     with safe_open(path / WEIGHTS, framework="pt", device="cpu") as file:
         for number, module, a, b in _pairs(list(file.keys()), decoder):
@@ -218,21 +197,6 @@ def read_deltas(path: Path, decoder: Decoder) -> dict[tuple[int, str], Delta]:
                 scale = _scale(config, f"model.layers.{number}.{module}", len(pair[0]))
                 sums.setdefault((number, part), {})[module] = (pair[0], pair[1] * scale)
     return {key: _fused_delta(pairs, key[1], decoder) for key, pairs in sums.items()}
-
-
-def _check_config(config: dict[str, Any]) -> None:
-    if config.get("peft_type") != "LORA":
-        raise InvalidRequest(f"the adapter is of type {config.get('peft_type')}; only LORA is loaded")
-    for name in REFUSED:
-        if config.get(name):
-            raise InvalidRequest(f"the adapter uses {name}, which the torch engine does not compute")
-    if config.get("bias", "none") != "none":
-        raise InvalidRequest("the adapter changes biases, which the torch engine does not compute")
-    if config.get("init_lora_weights", True) not in PLAIN_BEGINNINGS:
-        raise InvalidRequest(
-            f"the adapter began as {config['init_lora_weights']}, which changes the model's own weights: "
-            "convert it to a plain LoRA first"
-        )
 
 
 def _pairs(names: Sequence[str], decoder: Decoder) -> list[tuple[int, str, str, str]]:
@@ -269,18 +233,9 @@ def _check_pair(pair: tuple[Tensor, Tensor], number: int, module: str, decoder: 
 
 def _scale(config: dict[str, Any], module: str, rank: int) -> float:
     """lora_alpha over the rank, by PEFT's rules. Raises InvalidRequest if the weights have another rank."""
-    said = _by_pattern(config.get("rank_pattern"), module, config.get("r"))
-    if said != rank:
-        raise InvalidRequest(f"the adapter's weights for {module} have rank {rank}, its config says {said}")
-    alpha = float(_by_pattern(config.get("alpha_pattern"), module, config.get("lora_alpha", 8)))
+    check_rank(config, module, rank)
+    alpha = float(by_pattern(config.get("alpha_pattern"), module, config.get("lora_alpha", 8)))
     return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-
-
-def _by_pattern(patterns: dict[str, Any] | None, module: str, default: Any) -> Any:
-    for pattern, value in (patterns or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            return value
-    return default
 
 
 def _fused_delta(pairs: dict[str, tuple[Tensor, Tensor]], part: str, decoder: Decoder) -> Delta:

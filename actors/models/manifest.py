@@ -69,6 +69,15 @@ def write_manifest(directory: Path, alias: str, source: str) -> Manifest:
     return manifest
 
 
+def name_and_hash(directory: Path) -> tuple[str, str]:
+    """What a model is called and the SHA-256 of its weights: empty for several files without a manifest."""
+    manifest = read_manifest(directory)
+    if manifest is not None:
+        return manifest.alias, manifest.weights_sha256()
+    files = sorted(directory.glob("*.safetensors"))
+    return directory.name, file_sha256(files[0]) if len(files) == 1 else ""
+
+
 def file_sha256(path: Path) -> str:
     """Hex sha256 of a file's content."""
     digest = hashlib.sha256()

@@ -33,6 +33,13 @@ def tensor_files(path: Path) -> dict[str, Path]:
     return dict.fromkeys(_header(path / SINGLE), path / SINGLE)
 
 
+def weight_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor of a model's directory. Raises NotReady where there are no safetensors."""
+    files = set(tensor_files(path).values())
+    headers = [_header(file) for file in sorted(files)]
+    return {name: tuple(entry["shape"]) for header in headers for name, entry in header.items()}
+
+
 def weights_by_part(path: Path, itemsize: int) -> Parts:
     """Bytes of each part in memory, where one weight takes `itemsize` bytes. Raises NotReady."""
     counts = _numbers(path)
@@ -71,9 +78,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _numbers(path: Path) -> dict[str, int]:
     """How many numbers each tensor has."""
-    files = set(tensor_files(path).values())
-    shapes = {name: shape for file in sorted(files) for name, shape in _header(file).items()}
-    return {name: math.prod(entry["shape"]) for name, entry in shapes.items()}
+    return {name: math.prod(shape) for name, shape in weight_shapes(path).items()}
 
 
 def _header(file: Path) -> dict[str, Json]:

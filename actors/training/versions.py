@@ -37,7 +37,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """An adapter as it stands. All but `state`, `verdict` and `reason` never change."""
+    """An adapter as it stands. All but `state`, `verdict`, `reason` and `forgotten` never change."""
 
     id: str
     scope: str = COMMON
@@ -57,3 +57,40 @@ class Version:
     verdict: Verdict | None = None
     reason: str = ""
     """Why it was refused or retired."""
+    forgotten: bool = False
+    """Something that it learned from was forgotten: it never serves again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What serves now. None stands for the base model, a user without a version for the common one."""
+
+    revision: int
+    """Grows with every change of what serves."""
+    common: Version | None = None
+    personal: Mapping[str, Version] = field(default_factory=dict)
+    """By user."""
+    shadow: Version | None = None
+    """A common version that is tried on a share of the requests."""
+    share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A change of a version's state."""
+
+    version: str
+    state: State
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What stands behind an answer: its version (None: the base model), and the memories it was told."""
+
+    id: str
+    user: str
+    version: str | None
+    memories: tuple[str, ...]
+    at: float
