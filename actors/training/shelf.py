@@ -63,13 +63,13 @@ class Shelf:
 
     def write(self, job: Job) -> None:
         """Replace a job's record; on disk when this returns."""
-        _replace(self.folder(job.id) / RECORD, json.dumps(asdict(job), indent=1).encode())
+        replace_file(self.folder(job.id) / RECORD, json.dumps(asdict(job), indent=1).encode())
 
     def put(self, id: str, name: str, content: bytes) -> Path:
         """Write a file of a job; on disk when this returns."""
         self.folder(id).mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.folder(id) / name
-        _replace(path, content)
+        replace_file(path, content)
         return path
 
     def append(self, id: str, event: JobEvent) -> None:
@@ -140,7 +140,8 @@ class Shelf:
         shutil.rmtree(self.run(id) / ADAPTER, ignore_errors=True)
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in place of the one that is there, for its owner alone; on disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with draft.open("wb") as file:
