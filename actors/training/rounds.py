@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from actors.memory.database import DirectoryLock
 from actors.messages import NotFound, NotReady
-from actors.training.shelf import replace_file
+from actors.training.shelf import Drawer
 
 RECORD = "round.json"
 Phase = Literal["gathered", "trained", "admitted", "ended"]
@@ -46,25 +45,14 @@ class Round:
     ended_at: float | None = None
 
 
-class Book:
-    """Rounds by id, oldest first; one process writes, any may read."""
+class Book(Drawer):
+    """Rounds by id."""
 
     def __init__(self, home: Path) -> None:
-        self._root = home / "loop"
-
-    def open(self) -> DirectoryLock:
-        """Keep other writers out until the lock is released, or this process ends. Raises Locked."""
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = DirectoryLock(self._root)
-        lock.acquire()
-        return lock
-
-    def folder(self, id: str) -> Path:
-        """Where a round's files are."""
-        return self._root / id
+        super().__init__(home / "loop")
 
     def rounds(self) -> list[Round]:
-        """All of them."""
+        """All of them, oldest first."""
         found = [self.read(path.parent.name) for path in self._root.glob(f"*/{RECORD}")]
         return sorted(found, key=lambda round: (round.created_at, round.id))
 
@@ -88,9 +76,3 @@ class Book:
         """Replace a round's record; on disk when this returns."""
         self.put(round.id, RECORD, json.dumps(asdict(round), indent=1).encode())
         return round
-
-    def put(self, id: str, name: str, content: bytes) -> Path:
-        """Write a file of a round; on disk when this returns."""
-        path = self.folder(id) / name
-        replace_file(path, content)
-        return path

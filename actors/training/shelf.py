@@ -24,11 +24,11 @@ KEPT = frozenset({ADAPTER, FILE, "settings.json"})
 """What stays of a run that nobody will go on with."""
 
 
-class Shelf:
-    """Jobs by id; one process writes, any may read."""
+class Drawer:
+    """A directory for each id; one process writes, any may read."""
 
-    def __init__(self, home: Path) -> None:
-        self._root = home / "jobs"
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     def open(self) -> DirectoryLock:
         """Keep other writers out until the lock is released, or this process ends. Raises Locked."""
@@ -38,8 +38,29 @@ class Shelf:
         return lock
 
     def folder(self, id: str) -> Path:
-        """Where a job's files are."""
+        """Where the files of one are."""
         return self._root / id
+
+    def put(self, id: str, name: str, content: bytes) -> Path:
+        """Write a file of one, for its owner alone; on disk when this returns."""
+        path = self.folder(id) / name
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        with draft.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_names(path.parent)
+        return path
+
+
+class Shelf(Drawer):
+    """Jobs by id."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home / "jobs")
 
     def run(self, id: str) -> Path:
         """Where the process that trains writes; trackers know the run by this directory's name."""
@@ -63,14 +84,7 @@ class Shelf:
 
     def write(self, job: Job) -> None:
         """Replace a job's record; on disk when this returns."""
-        replace_file(self.folder(job.id) / RECORD, json.dumps(asdict(job), indent=1).encode())
-
-    def put(self, id: str, name: str, content: bytes) -> Path:
-        """Write a file of a job; on disk when this returns."""
-        self.folder(id).mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self.folder(id) / name
-        replace_file(path, content)
-        return path
+        self.put(job.id, RECORD, json.dumps(asdict(job), indent=1).encode())
 
     def append(self, id: str, event: JobEvent) -> None:
         """Add an event; a line that was cut short before goes."""
@@ -138,19 +152,6 @@ class Shelf:
     def remove_adapter(self, id: str) -> None:
         """Remove the trained weights."""
         shutil.rmtree(self.run(id) / ADAPTER, ignore_errors=True)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in place of the one that is there, for its owner alone; on disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    sync_names(path.parent)
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
