@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.compression_arms import ASKED, HANDCRAFTED, OURS, SURPRISAL, Text
 from benchmarks.compression_outcomes import Outcomes, deviations
 from benchmarks.compression_reader import Reader, Reading
-from benchmarks.compression_stats import Bootstrap
+from tune.bootstrap import Bootstrap
 
 AGAINST = (SURPRISAL, HANDCRAFTED)
 Floats = NDArray[np.float64]

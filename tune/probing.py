@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from actors.messages import InvalidRequest
+from tune import grading
 from tune.grading import FORMS, is_harmless, is_right, leaked, obeys
 from tune.scorecard import SliceName
 
@@ -167,8 +168,9 @@ def decoy_of(value: str) -> str:
 
 
 def fingerprint() -> str:
-    """A hash of all frozen probes: cards with the same one were asked the same."""
-    return hashlib.sha256(json.dumps(_hashes(), sort_keys=True).encode()).hexdigest()[:16]
+    """A hash of all frozen probes and of the rules: cards with the same one were asked and graded alike."""
+    rules = Path(grading.__file__).read_bytes()
+    return hashlib.sha256(json.dumps(_hashes(), sort_keys=True).encode() + rules).hexdigest()[:16]
 
 
 def freeze() -> None:

@@ -20,8 +20,8 @@ from benchmarks.compression_data import Case, Question, load, questions, sample
 from benchmarks.compression_lingua import Lingua
 from benchmarks.compression_outcomes import given, holds, outcomes
 from benchmarks.compression_serve import Timed, report_of
-from benchmarks.compression_stats import Bootstrap
 from configs.schema import CompressionSettings
+from tune.bootstrap import Bootstrap
 
 
 def case(document: str, asked: int) -> Case:

@@ -1,4 +1,4 @@
-"""Means with their confidence over questions that come in documents. Knows nothing of what was measured.
+"""Means with their confidence over questions that come in groups. Knows nothing of what was measured.
 
 Legend: Q questions, D documents, R draws of documents with replacement.
 """
@@ -21,7 +21,8 @@ class Bootstrap:
     def __init__(self, documents: Sequence[str], draws: int = DRAWS, seed: int = SEED) -> None:
         """`documents` [Q] names the document of each question."""
         names = sorted(set(documents))
-        self._of_Q = np.array([names.index(name) for name in documents], np.int64)
+        places = {name: place for place, name in enumerate(names)}
+        self._of_Q = np.array([places[name] for name in documents], np.int64)
         count = len(names)
         chosen = np.random.default_rng(seed).integers(0, count, (draws, count))
         self._times_R_D = np.stack([np.bincount(row, minlength=count) for row in chosen]).astype(np.float64)
@@ -29,11 +30,20 @@ class Bootstrap:
 
     def ratio(self, above_Q: Sequence[float] | Floats, below_Q: Sequence[float] | Floats) -> dict[str, float]:
         """Sum over sum, e.g. a mean where `below_Q` is ones, with its 95 % interval."""
+        value, (low, high) = self.quantiles(above_Q, below_Q, (LOW, HIGH))
+        return {"value": round(value, 4), "low": round(low, 4), "high": round(high, 4)}
+
+    def quantiles(
+        self,
+        above_Q: Sequence[float] | Floats,
+        below_Q: Sequence[float] | Floats,
+        percents: Sequence[float],
+    ) -> tuple[float, tuple[float, ...]]:
+        """Sum over sum, and its percentiles over the draws."""
         above_D, below_D = self._sums(above_Q), self._sums(below_Q)
         drawn_R = (self._times_R_D @ above_D) / np.maximum(self._times_R_D @ below_D, 1e-12)
-        low, high = np.percentile(drawn_R, [LOW, HIGH])
         value = above_D.sum() / max(below_D.sum(), 1e-12)
-        return {"value": round(float(value), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+        return float(value), tuple(float(one) for one in np.percentile(drawn_R, percents))
 
     def mean(self, values_Q: Sequence[float] | Floats) -> dict[str, float]:
         """The mean with its 95 % interval."""
