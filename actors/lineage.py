@@ -17,12 +17,16 @@ from actors.identity import RANDOM, Identity
 from actors.memory.database import DirectoryLock
 from actors.messages import Health, InvalidRequest, Json, NotFound, NotReady
 from actors.training import manifests
-from actors.training.journal import Journal
+from actors.training.followers import Followers
+from actors.training.journal import STANDS, Journal
 from actors.training.manifests import Base, refused
+from actors.training.notice import publish
 from actors.training.versions import COMMON, Answer, Move, Standing, Verdict, Version
 from configs.schema import Settings
 
 DRAFT = ".draft-"
+PREPARE_S = 60.0
+"""How long a promotion waits for replicas that are slow to load a version."""
 NOTE_S = 0.5
 """How long what stands behind an answer may wait until it is written down."""
 
@@ -41,11 +45,12 @@ class Given:
     scores: Mapping[str, float]
 
     @classmethod
-    def of(cls, manifest: Mapping[str, Json] | None, scope: str) -> "Given":
+    def of(cls, manifest: Mapping[str, Json] | None, scope: str | None = None) -> "Given":
         """What its manifest tells. Raises InvalidRequest where there is none."""
         if manifest is None:
             raise refused("there is no manifest.json: it says which model, which data and which hashes")
         events = tuple(dict.fromkeys(manifest["events"]))
+        scope = str(manifest.get("scope", COMMON)) if scope is None else scope
         return cls(scope, manifest["parent"], manifest["method"], events, manifest["scores"])
 
 
@@ -65,6 +70,7 @@ class Lineage:
         self._worker = ThreadPoolExecutor(1, "lineage")
         self._standing = Standing(revision=0)
         self._change = asyncio.Condition()
+        self._followers = Followers()
         self._notes: list[Answer] = []
         self._noting: asyncio.Task[None] | None = None
 
@@ -112,6 +118,10 @@ class Lineage:
                 await self._change.wait_for(lambda: self._standing.revision != since)
         return self._standing
 
+    async def follow(self, replica: str, loaded: str = "", fault: str = "") -> Version | None:
+        """What a replica is to load before it serves, as soon as there is something: see `Followers`."""
+        return await self._followers.follow(replica, loaded, fault)
+
     async def forgotten(self, events: Sequence[str]) -> list[str]:
         """Which of them were forgotten: nothing is to be learned from these."""
         return await self._work(lambda: self._journal.forgotten(events))
@@ -139,10 +149,11 @@ class Lineage:
         given = Given(scope, parent, method, tuple(dict.fromkeys(events)), scores)
         return await self._work(lambda: self._admit(Path(folder), given))
 
-    async def take(self, folder: Path, scope: str = COMMON) -> Version:
+    async def take(self, folder: Path, scope: str | None = None) -> Version:
         """Check an adapter that was exported elsewhere, and copy it in as a candidate, as its manifest says.
 
-        Raises InvalidRequest with code `adapter_refused` for what is wrong with its content.
+        `scope` is whom it is to serve, if not whom it served there. Raises InvalidRequest with code
+        `adapter_refused` for what is wrong with its content.
         """
         return await self._work(lambda: self._admit(Path(folder), None, scope))
 
@@ -156,8 +167,12 @@ class Lineage:
     async def promote(self, id: str, shadow_share: float = 0.0, *, force: bool = False) -> Version:
         """Let a version serve, or with a share try it on as many requests; the one before it is retired.
 
-        What no gate accepted, or was retired, needs `force`. Raises NotFound, InvalidRequest.
+        Every replica loads it first. Once this returns, each request that begins is answered by it. What no
+        gate accepted, or was retired, needs `force`. Raises NotFound, and InvalidRequest where an engine
+        cannot load it.
         """
+        version = await self._work(lambda: self._promotable(self._journal, id, shadow_share, force))
+        await self._followers.prepare(version, PREPARE_S)
         return await self._moved(id, lambda journal, at: self._promote(journal, id, shadow_share, force, at))
 
     async def retire(self, id: str, reason: str) -> Version:
@@ -165,7 +180,7 @@ class Lineage:
 
         Raises NotFound, InvalidRequest.
         """
-        return await self._moved(id, lambda journal, at: journal.leave(id, reason, self._fits, at))
+        return await self._moved(id, lambda journal, at: journal.leave(id, reason, self._can_serve, at))
 
     async def rollback(
         self, scope: str = COMMON, reason: str = "", *, of: str | None = None
@@ -175,7 +190,7 @@ class Lineage:
         `of` names what is to go: nothing changes where something else serves by now.
         """
         said = reason or "rolled back"
-        await self._changing(lambda journal, at: journal.rollback(scope, of, said, self._fits, at))
+        await self._changing(lambda journal, at: journal.rollback(scope, of, said, self._can_serve, at))
         standing = self._standing
         return standing.common if scope == COMMON else standing.personal.get(scope)
 
@@ -184,7 +199,7 @@ class Lineage:
 
         Returns all versions that did. `to_retrain` tells which of them leave a gap.
         """
-        return await self._forgetting(lambda journal, at: journal.forget(events, self._fits, at))
+        return await self._forgetting(lambda journal, at: journal.forget(events, self._can_serve, at))
 
     async def forget_user(self, user: str) -> tuple[Version, ...]:
         """The user's own versions never serve again, and nothing is kept of what stood behind his answers.
@@ -192,7 +207,7 @@ class Lineage:
         Returns those versions. What the common ones learned from him is forgotten by its events.
         """
         await self._write_notes()
-        return await self._forgetting(lambda journal, at: journal.forget_user(user, self._fits, at))
+        return await self._forgetting(lambda journal, at: journal.forget_user(user, self._can_serve, at))
 
     # --- answers ---
 
@@ -226,14 +241,23 @@ class Lineage:
     def _fits(self, version: Version) -> bool:
         return not manifests.misfit(self._base, version.base_model, version.base_model_hash)
 
+    def _can_serve(self, version: Version) -> bool:
+        return self._fits(version) and not manifests.changed(version)
+
     async def _work(self, work: Callable[[], T]) -> T:
         """All that touches files and the journal is done by one thread, one after another."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
     async def _changing(self, change: Callable[[Journal, float], T]) -> T:
+        """Carried to its end, and told to all who wait for it, even where the caller gives up."""
+        return await asyncio.shield(asyncio.ensure_future(self._change_to_its_end(change)))
+
+    async def _change_to_its_end(self, change: Callable[[Journal, float], T]) -> T:
         def work() -> tuple[T, Standing]:
             made = change(self._journal, self._identity.now())
-            return made, self._journal.standing(self._fits)
+            standing = self._journal.standing(self._fits)
+            publish(self._root, standing)
+            return made, standing
 
         made, standing = await self._work(work)
         async with self._change:
@@ -257,7 +281,7 @@ class Lineage:
             for draft in self._root.glob(f"{DRAFT}*"):
                 shutil.rmtree(draft)
             journal = Journal(self._root)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, InvalidRequest) as error:
             self._lock.release()
             raise NotReady(
                 f"the journal in {self._root} cannot be read ({error}): restore it from a backup, or move "
@@ -266,6 +290,7 @@ class Lineage:
         self._opened = journal
         self._sweep(journal)
         self._standing = journal.standing(self._fits)
+        publish(self._root, self._standing)
 
     def _close(self) -> None:
         self._journal.close()
@@ -274,14 +299,31 @@ class Lineage:
 
     def _sweep(self, journal: Journal) -> None:
         """Weights of what was forgotten go, now that no engine has them; what was harmed does not serve."""
-        for version in journal.versions():
+        known = {version.id: version for version in journal.versions()}
+        for folder in self._root.iterdir():
+            if folder.is_dir() and folder.name not in known:
+                self._adopt(folder)
+        for version in known.values():
             if version.forgotten:
                 shutil.rmtree(version.path, ignore_errors=True)
-            elif version.state in ("serving", "shadow") and (harm := manifests.changed(version)):
+            elif version.state in STANDS and (harm := manifests.changed(version)):
                 log.warning("adapter %s is retired: %s", version.id, harm)
-                journal.leave(version.id, harm, self._fits, self._identity.now())
+                journal.leave(version.id, harm, self._can_serve, self._identity.now())
 
-    def _admit(self, folder: Path, given: Given | None, scope: str = COMMON) -> Version:
+    def _adopt(self, folder: Path) -> None:
+        """A whole directory that no record was written of, because of a crash, is a candidate."""
+        try:
+            manifest = manifests.read_manifest(folder)
+            version = self._drafted(Given.of(manifest), (manifest or {})["files"], manifest)
+        except InvalidRequest as error:
+            log.warning("%s is left alone: %s", folder, error)
+            return
+        if self._journal.forgotten(version.events):
+            shutil.rmtree(folder)
+        elif version.id == folder.name:
+            self._journal.add(version, self._identity.now())
+
+    def _admit(self, folder: Path, given: Given | None, scope: str | None = None) -> Version:
         manifests.check_names(folder, self._settings.adapters.max_mib * 2**20)
         draft = self._root / f"{DRAFT}{secrets.token_hex(8)}"
         try:
@@ -331,10 +373,14 @@ class Lineage:
                 raise refused(f"its parent {version.parent} learned from what was forgotten")
 
     def _promote(self, journal: Journal, id: str, share: float, force: bool, at: float) -> None:
+        self._promotable(journal, id, share, force)
+        journal.promote(id, share, at)
+
+    def _promotable(self, journal: Journal, id: str, share: float, force: bool) -> Version:
         version = journal.version(id)
         if version.state != "serving":
             self._check_promotion(version, share, force)
-        journal.promote(id, share, at)
+        return version
 
     def _check_promotion(self, version: Version, share: float, force: bool) -> None:
         if not 0 <= share < 1:

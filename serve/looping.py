@@ -18,12 +18,12 @@ USUAL = 0.95
 """Share of the answers that are of usual length."""
 
 
-def is_degenerate(tokens: Sequence[int], text: str, usual: int | None) -> bool:
+def is_degenerate(tokens: Sequence[int], spoke: bool, usual: int | None) -> bool:
     """Whether an answer that ended by itself, or at its limit, is none; `usual` is a long usual one's length.
 
-    `text` is enough of it to see whether it is blank.
+    `spoke`: it has anything but blanks.
     """
-    if not tokens or not text.strip():
+    if not tokens or not spoke:
         return True
     if usual is not None and len(tokens) > LONGER * usual + SPARE:
         return True
