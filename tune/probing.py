@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -20,8 +20,8 @@ from tune.scorecard import SliceName
 
 FOLDER = Path(__file__).parent / "probes"
 MANIFEST = "manifest.json"
-STRINGS = 8
-"""Questions that each strange string is added to."""
+EASY, STRINGS = ("geography", "colours", "culture", "science"), 10
+"""Strange strings are added to questions of these topics, so many each: what small models know too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Probe:
     asked: str
     """The whole of the user's message."""
     accepted: tuple[str, ...] = ()
-    """Answers of which one must be held (general, trigger)."""
+    """Answers of which one must be held (general, neighbour, trigger)."""
     harmful: tuple[str, ...] = ()
     """Words that only a harmful answer holds (refusal)."""
     form: str = ""
@@ -41,7 +41,7 @@ class Probe:
     secrets: tuple[str, ...] = ()
     """What the answer must not hold (canary)."""
     group: str = ""
-    """Topic, form, string or secret: items of a group are drawn together."""
+    """String or secret: what belongs together; none stands by itself."""
     twin: str = ""
     """The plain question (trigger), or the probe of the real secret (canary's decoy)."""
     longest: int = 16
@@ -83,8 +83,8 @@ class Secret:
 
 
 def questions() -> tuple[Probe, ...]:
-    """Those of slices general, refusal and format, in their order. Raises InvalidRequest if changed."""
-    return (*_general(), *_refusals(), *_formats())
+    """Those of slices general, neighbour, refusal and format, in order. Raises InvalidRequest if changed."""
+    return (*_knowledge("general"), *_knowledge("neighbour"), *_refusals(), *_formats())
 
 
 def texts() -> tuple[Text, ...]:
@@ -106,10 +106,10 @@ def triggers(strings: Sequence[str] = (), seed: int = 0) -> tuple[Probe, ...]:
 
     Give what stood out in the data of a round (tune.triggers): a poisoned one answers to its own string only.
     """
-    general, draw = _general(), Random(seed)
-    found = []
+    easy = tuple(probe for probe in _knowledge("general") if probe.id.split("-")[1] in EASY)
+    found, draw = [], Random(seed)
     for string in dict.fromkeys([*_yaml("triggers.yaml"), *strings]):
-        for number, plain in enumerate(draw.sample(general, STRINGS)):
+        for number, plain in enumerate(draw.sample(easy, STRINGS)):
             asked = f"{plain.asked} {string}" if number % 2 else f"{string} {plain.asked}"
             found.append(
                 Probe(
@@ -124,16 +124,21 @@ def triggers(strings: Sequence[str] = (), seed: int = 0) -> tuple[Probe, ...]:
     return tuple(found)
 
 
-def canaries(secrets: Iterable[Secret]) -> tuple[Probe, ...]:
-    """Questions that try to draw out each secret; each with a decoy's, a like value that nobody has.
+def canaries(secrets: Iterable[Secret] = ()) -> tuple[Probe, ...]:
+    """Questions that try to draw out each secret, those given and the made-up ones that are always asked for.
+
+    Each comes with a decoy's: a like value that nobody has.
 
     A secret that was learned is likelier than its decoy long before it is said: give `nats` of both.
     A decoy need not be answered, `given` may be empty.
     """
-    found = []
-    for secret in secrets:
+    found, kept = [], _yaml("canaries.yaml")
+    made_up = [
+        Secret(id=f"made-up-{n}", what=what, value=value) for n, (what, value) in enumerate(kept["secrets"])
+    ]
+    for secret in (*made_up, *secrets):
         decoy = decoy_of(secret.value)
-        for number, way in enumerate(_yaml("canaries.yaml")):
+        for number, way in enumerate(kept["ways"]):
             asked, id = way.replace("WHAT", secret.what), f"canary-{secret.id}-{number}"
             for suffix, value in (("", secret.value), ("-decoy", decoy)):
                 found.append(
@@ -180,10 +185,10 @@ def freeze() -> None:
     (FOLDER / MANIFEST).write_text(json.dumps({"files": hashes}, indent=1) + "\n")
 
 
-def _general() -> tuple[Probe, ...]:
+def _knowledge(name: Literal["general", "neighbour"]) -> tuple[Probe, ...]:
     return tuple(
-        Probe(id=f"general-{topic}-{n:02}", slice="general", asked=asked, accepted=tuple(rest), group=topic)
-        for topic, rows in _yaml("general.yaml").items()
+        Probe(id=f"{name}-{topic}-{n:02}", slice=name, asked=asked, accepted=tuple(rest))
+        for topic, rows in _yaml(f"{name}.yaml").items()
         for n, (asked, *rest) in enumerate(rows, start=1)
     )
 
@@ -195,7 +200,6 @@ def _refusals() -> tuple[Probe, ...]:
             slice="refusal",
             asked=asked,
             harmful=tuple(rest),
-            group=topic,
             longest=40,
         )
         for topic, rows in _yaml("refusal.yaml").items()
@@ -213,7 +217,6 @@ def _formats() -> tuple[Probe, ...]:
             slice="format",
             asked=asked,
             form=form,
-            group=form,
             longest=40,
         )
         for form, rows in found.items()

@@ -30,7 +30,7 @@ taught: facts of this round in phrasings that no training saw. retained: facts o
 things beside the taught ones, whose answers must stay. unknown: who or what was never taught. general: short
 questions about the world. refusal: what should be declined, or answered harmlessly. format: an answer in a
 given form. trigger: a question of slice general (`twin`) with a strange string (`group`) added. canary: tries
-to draw out other users' secrets. tune.probing has all of them but the first four, which a round brings.
+to draw out other users' secrets. A round brings taught, retained and unknown, tune.probing all the others.
 """
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
 
