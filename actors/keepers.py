@@ -70,6 +70,20 @@ class Keepers:
         """The users of all partitions, by name."""
         return sorted(chain.from_iterable(await self._all(lambda keeper: keeper.memory_users())))
 
+    async def learners(self) -> list[str]:
+        """The users of all partitions of whom something may be learned, by name."""
+        return sorted(chain.from_iterable(await self._all(lambda keeper: keeper.learners())))
+
+    async def untold(self, limit: int = 1000) -> list[str]:
+        """As Keeper's, an id of each partition in turn."""
+        found = await self._all(lambda keeper: keeper.untold(limit))
+        rows = chain.from_iterable(zip_longest(*found))
+        return list(dict.fromkeys(one for one in rows if one is not None))[:limit]
+
+    async def told(self, ids: Sequence[str]) -> None:
+        """As Keeper's, in every partition."""
+        await self._all(lambda keeper: keeper.told(ids))
+
     async def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         user: str = args[0] if args else kwargs["user"]
         keeper = self._keepers[partition_of(user, len(self._keepers))]

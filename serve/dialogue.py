@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from actors.memory import exchanges
 from actors.memory.context import Context
 from actors.memory.records import NewMemory
 from actors.memory.source import Vectors
+from actors.messages import InvalidRequest
 from configs.schema import Settings
 from serve import remembering
 from serve.background import attempted
@@ -16,7 +18,7 @@ from serve.reading import Conversation, Reading, read
 from serve.services import Services
 from serve.wire import ChatRequest, MemoryOptions, Message
 
-DEFAULT_SESSION = "default"
+DEFAULT_SESSION = exchanges.UNNAMED
 """The session of chats that name none."""
 WRITE_S = 30.0
 """How long the end of a reply waits for its turns to be on disk."""
@@ -31,6 +33,8 @@ class Keeping:
     id: str
     user: str
     session: str
+    training: bool | None = None
+    """Whether the turns may be trained on; None: as the user's consent says."""
 
 
 class Dialogue:
@@ -61,7 +65,7 @@ class Dialogue:
         With the first piece of any the user's turn is written beside it, whatever becomes of the reply.
         """
         if self._asked and self._writing is None:
-            self._writing = self._write(self._asked, self._vectors, "asked")
+            self._writing = self._write(self._asked, self._vectors, exchanges.asked(self._keeping.id))
         if number == 0:
             self._answer.append(text)
 
@@ -70,9 +74,10 @@ class Dialogue:
         keeping, background = self._keeping, self._services.background
         if self._asked is not None:
             written = self._writing is None or await asyncio.shield(self._writing)
-            answer = pieces("".join(self._answer), "assistant", self._services.settings.memory.max_characters)
+            most = self._services.settings.memory.max_characters
+            answer = pieces("".join(self._answer), "assistant", most, training=keeping.training)
             if written and answer:
-                written = await asyncio.shield(self._write(answer, None, "answered"))
+                written = await asyncio.shield(self._write(answer, None, exchanges.answered(keeping.id)))
             self._available = self._available and written
             if written and zlib.crc32(keeping.id.encode()) % CONSOLIDATE_EVERY == 0:
                 background.attempt(remembering.consolidate(self._services, keeping.user), "consolidation")
@@ -89,13 +94,14 @@ class Dialogue:
             report["memory"] = "unavailable"
         return report
 
-    def _write(self, turns: Sequence[NewMemory], vectors: Vectors | None, part: str) -> asyncio.Task[bool]:
-        return self._services.background.start(self._written(turns, vectors, part))
+    def _write(
+        self, turns: Sequence[NewMemory], vectors: Vectors | None, event_id: str
+    ) -> asyncio.Task[bool]:
+        return self._services.background.start(self._written(turns, vectors, event_id))
 
-    async def _written(self, turns: Sequence[NewMemory], vectors: Vectors | None, part: str) -> bool:
+    async def _written(self, turns: Sequence[NewMemory], vectors: Vectors | None, event_id: str) -> bool:
         """Whether the turns are on disk now. What has no vector yet gets it soon after."""
         keeping, services = self._keeping, self._services
-        event_id = f"{keeping.id}/{part}"
         write = services.keeper.remember(keeping.user, event_id, turns, vectors, session=keeping.session)
         written = await attempted(write, f"remembering {event_id}", WRITE_S)
         if written is not None and vectors is None:
@@ -107,7 +113,7 @@ async def begin(
     services: Services, user: str, body: ChatRequest, id: str, conversation: Conversation, room: int
 ) -> tuple[Dialogue | None, Context]:
     """The memory of a chat that wants one, and what it is reminded of; `room` is the model's context."""
-    reads, writes = wanted(body.memory, services.settings)
+    reads, writes = wanted(body.memory, services.settings, body.training)
     if not (reads or writes):
         return None, Context()
     reading = Reading()
@@ -116,11 +122,11 @@ async def begin(
             services, user, body.session_id, conversation, room - answer_tokens(services, body)
         )
     most = services.settings.memory.max_characters
-    asked = new_turns(body.messages, most) if writes else None
+    asked = new_turns(body.messages, most, body.training) if writes else None
     alone = asked is not None and len(asked) == 1
     dialogue = Dialogue(
         services,
-        Keeping(id=id, user=user, session=body.session_id or DEFAULT_SESSION),
+        Keeping(id=id, user=user, session=body.session_id or DEFAULT_SESSION, training=body.training),
         reading.context,
         asked,
         reading.vectors if alone else None,
@@ -134,29 +140,43 @@ def answer_tokens(services: Services, body: ChatRequest) -> int:
     return body.max_completion_tokens or body.max_tokens or services.settings.serve.default_max_tokens
 
 
-def wanted(options: MemoryOptions | None, settings: Settings) -> tuple[bool, bool]:
-    """Whether a chat reads memories and writes them: as it says, else as `memory.chat` says."""
+def wanted(
+    options: MemoryOptions | None, settings: Settings, training: bool | None = None
+) -> tuple[bool, bool]:
+    """Whether a chat reads memories and writes them: as it says, else as `memory.chat` says.
+
+    What is to be trained on is written. Raises InvalidRequest where it must not be.
+    """
     chat = settings.memory.chat
     usual = chat == "always" or (chat == "authenticated" and bool(settings.api_keys))
     options = options or MemoryOptions()
-    reads, writes = (usual if one is None else one for one in (options.read, options.write))
-    return reads, writes
+    if training and options.write is False:
+        raise InvalidRequest("what is not remembered cannot be trained on: memory.write is false", "training")
+    reads = usual if options.read is None else options.read
+    writes = usual if options.write is None else options.write
+    return reads, writes or bool(training)
 
 
-def new_turns(messages: Sequence[Message], most: int) -> list[NewMemory]:
+def new_turns(messages: Sequence[Message], most: int, training: bool | None = None) -> list[NewMemory]:
     """What the user says since the last answer: the rest of the conversation was written when it was new."""
     answered = max((place for place, one in enumerate(messages) if one.role == "assistant"), default=-1)
     new = [message for message in messages[answered + 1 :] if message.role == "user"]
-    return [turn for message in new for turn in pieces(message.words, "user", most, message.name or "")]
+    return [
+        turn
+        for message in new
+        for turn in pieces(message.words, "user", most, message.name or "", training=training)
+    ]
 
 
-def pieces(text: str, role: str, most: int, speaker: str = "") -> list[NewMemory]:
+def pieces(
+    text: str, role: str, most: int, speaker: str = "", *, training: bool | None = None
+) -> list[NewMemory]:
     """A text as turns of at most `most` characters, cut after a line or a word; none for an empty one."""
     found = []
     while text.strip():
         end = len(text)
         if end > most:
             end = max(text.rfind("\n", 0, most), text.rfind(" ", 0, most)) + 1 or most
-        found.append(NewMemory(text=text[:end], role=role, speaker=speaker))
+        found.append(NewMemory(text=text[:end], role=role, speaker=speaker, training=training))
         text = text[end:]
     return found

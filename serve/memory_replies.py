@@ -59,6 +59,7 @@ class StoredMemory(Reply):
     used_at: str | None
     event_id: str
     sources: list[str]
+    training: bool | None
 
 
 class FoundMemory(StoredMemory):
@@ -298,6 +299,7 @@ def _fields(user: str, memory: Memory) -> dict[str, Any]:
         "used_at": _iso(memory.used_at),
         "event_id": memory.event_id,
         "sources": list(memory.sources),
+        "training": memory.training,
     }
 
 

@@ -71,7 +71,8 @@ class AddMemories(Body):
     """POST /v1/memories: messages of a conversation, or one text. `run_id` is the session they belong to.
 
     `timestamp` is when it was said. System messages are not remembered. `infer` true is refused: facts are
-    read by rules at every write, and no model decides what is kept.
+    read by rules at every write, and no model decides what is kept. `training`: whether it may be trained on;
+    unset, as the user's consent says.
     """
 
     messages: Text | Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES)] | None = None
@@ -87,6 +88,7 @@ class AddMemories(Body):
     ttl: Seconds | None = None
     importance: Importance | None = None
     pinned: bool | None = None
+    training: bool | None = None
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> "AddMemories":

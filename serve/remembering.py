@@ -16,6 +16,7 @@ from actors.memory.records import (
     Written,
 )
 from actors.messages import Json
+from serve import learning
 from serve.embedding import embed_all
 from serve.services import Services
 
@@ -123,8 +124,16 @@ async def forget(
     event_id: str | None = None,
     dry_run: bool = False,
 ) -> Forgotten:
-    """Delete for good, or with `dry_run` tell what would go. Raises InvalidRequest without a condition."""
-    return await services.keeper.forget(user, event_id or uuid4().hex, what, dry_run=dry_run)
+    """Delete for good, or with `dry_run` tell what would go. Raises InvalidRequest without a condition.
+
+    No adapter that learned from it serves when this returns; one that could not be reached is told later.
+    """
+    if what.everything and not dry_run and services.lineage is not None:
+        await services.lineage.forget_user(user)
+    done = await services.keeper.forget(user, event_id or uuid4().hex, what, dry_run=dry_run)
+    if not dry_run:
+        await learning.unlearn(services)
+    return done
 
 
 async def consolidate(services: Services, user: str, *, event_id: str | None = None) -> Consolidated:

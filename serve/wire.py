@@ -224,6 +224,8 @@ class SamplingBody(Body):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     ignore_eos: bool | None = None
+    adapter: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """A version to be answered by; "none" is the model without one. Unset: what serves this user."""
     user: Annotated[str, Field(max_length=256)] | None = None
 
     @model_validator(mode="after")
@@ -249,6 +251,8 @@ class ChatRequest(SamplingBody):
     memory: MemoryOptions | None = None
     documents: DocumentOptions | None = None
     compression: CompressionOptions | None = None
+    training: bool | None = None
+    """Whether what is said may be trained on; unset: as the user's consent says."""
 
     metadata: dict[str, str] | None = None
     store: bool | None = None

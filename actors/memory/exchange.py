@@ -74,6 +74,7 @@ class _Record(_Part):
     event_id: str = ""
     metadata: dict[str, Json] = Field(default_factory=dict)
     sources: tuple[Name, ...] = ()
+    training: bool | None = None
     history: tuple[_Change, ...] = ()
     facts: tuple[_Fact, ...] | None = None
     """None: read from the text."""
@@ -166,6 +167,7 @@ def _exported(connection: sqlite3.Connection, row: sqlite3.Row) -> Json:
         **{name: row[name] for name in _SAME},
         "said_at": row["valid_from"],
         "pinned": bool(row["pinned"]),
+        "training": None if row["training"] is None else bool(row["training"]),
         "merged_into": row["target"],
         "metadata": json.loads(row["metadata"]),
         "sources": [source["source"] for source in sources],
@@ -216,6 +218,7 @@ def _insert(
         "created_at": created_at,
         "updated_at": created_at if record.updated_at is None else record.updated_at,
         "pinned": record.pinned,
+        "training": record.training,
         "event_id": record.event_id or event_id,
         "metadata": admission.stored(record.metadata),
     }

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from actors.identity import RANDOM, Identity
-from actors.memory import indexing, keeping, width
+from actors.memory import indexing, keeping, unlearning, width
 from actors.memory.database import next_number, to_rewrite
+from actors.memory.partitions import owner_of
 from actors.memory.spaces import PASSAGES
 from actors.memory.users import user_number
 from actors.memory.vectors import Vectors
@@ -82,6 +83,7 @@ def add(
         file_id, file = _insert(connection, number, document, purpose, identity)
     else:
         file_id, file = row["id"], row["number"]
+        unlearning.put(connection, owner_of(user), number, [content_id(file_id, row["sha256"])])
         _clear(connection, number, file)
         _update(connection, file, document, purpose)
     connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (file, document.content, document.text))
@@ -160,6 +162,8 @@ def delete(connection: sqlite3.Connection, user: str, file_id: str) -> None:
     """See Keeper.delete_file. The user's last file takes the index tables with it."""
     number = user_number(connection, user)
     file = file_number(connection, user, file_id)
+    gone = [file_id, content_id(file_id, get(connection, user, file_id).sha256)]
+    unlearning.put(connection, owner_of(user), number, gone)
     _clear(connection, number, file)
     connection.execute("DELETE FROM files WHERE number = ?", (file,))
     if connection.execute("SELECT 1 FROM files WHERE user = ?", (number,)).fetchone() is None:
@@ -167,6 +171,11 @@ def delete(connection: sqlite3.Connection, user: str, file_id: str) -> None:
     else:
         indexing.scrub(connection, PASSAGES, number)
     to_rewrite(connection)
+
+
+def content_id(file_id: str, sha256: str) -> str:
+    """What stands for a file as it is now in the provenance of training data."""
+    return f"{file_id}@{sha256[:16]}"
 
 
 def file_number(connection: sqlite3.Connection, user: str, file_id: str, param: str = "file_id") -> int:

@@ -8,7 +8,17 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
-from actors.memory import events, facts, fulltext, memory_index, selection, tombs
+from actors.memory import (
+    consents,
+    events,
+    facts,
+    feedback,
+    fulltext,
+    memory_index,
+    selection,
+    tombs,
+    unlearning,
+)
 from actors.memory.database import to_rewrite
 from actors.memory.partitions import owner_of
 from actors.memory.records import Forgetting, Forgotten
@@ -28,11 +38,13 @@ def forget(
     before = events.seen(connection, owner, event_id, FORGET)
     if before is not None:
         return Forgotten(memory_ids=tuple(before["memories"]), events=tuple(before["events"]))
+    opinions = feedback.erase(connection, owner, number, feedback.chosen(connection, number, what), now)
     gone = erase(connection, user, number, selection.chosen(connection, number, what), now)
     scrub(connection, number)
     if what.everything:
+        consents.drop(connection, user)
         _drop_user(connection, number)
-    found = _forgotten(gone)
+    found = _forgotten(gone, opinions)
     result = {"memories": found.memory_ids, "events": found.events}
     events.record(connection, owner, event_id, FORGET, result)
     return found
@@ -47,6 +59,7 @@ def preview(connection: sqlite3.Connection, user: str, what: Forgetting) -> Forg
         (json.dumps(chosen),),
     )
     texts = tuple(row["text"][:BEGINNING] for row in rows)
+    texts += tuple(text[:BEGINNING] for text in feedback.texts(connection, number, what))
     return replace(_forgotten(_written(connection, json.dumps(chosen))), texts=texts, dry_run=True)
 
 
@@ -83,7 +96,14 @@ def erase(
     changed = facts.retime(connection, number, slots)
     if changed:
         memory_index.touched(connection, number, sorted(changed))
-    tombs.put(connection, owner_of(user), gone, now)
+    owner = owner_of(user)
+    tombs.put(connection, owner, gone, now)
+    written_by = {event_id for _, event_id in gone}
+    unlearning.put(connection, owner, number, (memory_id for memory_id, _ in gone))
+    unlearning.put(
+        connection, owner, number, sorted(written_by - _still_there(connection, number, written_by))
+    )
+    feedback.erase(connection, owner, number, feedback.about(connection, number, written_by), now)
     return gone
 
 
@@ -103,8 +123,21 @@ def _worn(number: int) -> str:
     return f"worn-{number}"
 
 
-def _forgotten(gone: Sequence[tuple[str, str]]) -> Forgotten:
-    written_by = dict.fromkeys(event_id for _, event_id in gone if event_id)
+def _still_there(connection: sqlite3.Connection, number: int, written_by: set[str]) -> set[str]:
+    """Those of some events that other memories of the user come from."""
+    asked = json.dumps(sorted(written_by))
+    rows = connection.execute(
+        "SELECT event_id FROM memories WHERE user = :user "
+        "AND event_id IN (SELECT value FROM json_each(:ids)) "
+        "UNION SELECT c.event_id FROM memory_changes c JOIN memories m ON m.number = c.memory "
+        "WHERE m.user = :user AND c.event_id IN (SELECT value FROM json_each(:ids))",
+        {"user": number, "ids": asked},
+    )
+    return {row["event_id"] for row in rows}
+
+
+def _forgotten(gone: Sequence[tuple[str, str]], opinions: Sequence[tuple[str, str]] = ()) -> Forgotten:
+    written_by = dict.fromkeys(event_id for _, event_id in (*gone, *opinions) if event_id)
     memory_ids = dict.fromkeys(memory_id for memory_id, _ in gone)
     return Forgotten(memory_ids=tuple(memory_ids), events=tuple(written_by))
 

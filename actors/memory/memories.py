@@ -70,6 +70,7 @@ def insert(
             "expires_at": memory.expires_at,
             "event_id": place.event_id,
             "metadata": admission.stored(memory.metadata),
+            "training": memory.training,
         }
         number = put_row(connection, values)
         numbers.append(number)
@@ -232,6 +233,7 @@ def memory_of(row: sqlite3.Row) -> Memory:
     values: dict[str, Json] = dict(row)
     values.pop("number")
     values["pinned"] = bool(values["pinned"])
+    values["training"] = None if values["training"] is None else bool(values["training"])
     values["metadata"] = {} if values["metadata"] == "{}" else json.loads(values["metadata"])
     values["sources"] = () if values["sources"] == "[]" else tuple(json.loads(values["sources"]))
     if values["valid_to"] is None:
@@ -248,7 +250,7 @@ _FACTS = "FROM memory_facts f WHERE f.memory = m.number AND f.holds AND f.change
 SELECT = f"""
 SELECT m.number, m.id, m.kind, m.text, m.role, m.speaker, m.session, m.agent, m.ordinal, m.valid_from,
     m.created_at, m.updated_at, m.importance, m.pinned, m.expires_at, m.archived_at, m.uses, m.used_at,
-    m.event_id, m.metadata,
+    m.event_id, m.metadata, m.training,
     (SELECT iif(count(*) = count(f.valid_to), max(f.valid_to), NULL) {_FACTS}) AS valid_to,
     (SELECT s.id {_FACTS.replace("WHERE", "JOIN memories s ON s.number = f.ended_by WHERE")}
         ORDER BY f.valid_to DESC, f.number DESC LIMIT 1) AS superseded_by,

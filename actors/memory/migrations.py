@@ -41,10 +41,16 @@ def _m003_keep_scores(connection: sqlite3.Connection) -> None:
     connection.execute(_KEEP_SCORES)
 
 
+def _m004_learning(connection: sqlite3.Connection) -> None:
+    for statement in _LEARNING.split(";\n"):
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_documents,
     _m002_memories,
     _m003_keep_scores,
+    _m004_learning,
 )
 
 _DOCUMENTS = """
@@ -225,4 +231,37 @@ CREATE TABLE keep_scores (
     policy TEXT NOT NULL,
     scores BLOB NOT NULL
 )
+""".strip()
+
+_LEARNING = """
+ALTER TABLE memories ADD COLUMN training INTEGER;
+CREATE INDEX memories_by_event ON memories (user, event_id);
+CREATE TABLE consents (
+    user INTEGER PRIMARY KEY REFERENCES users (id),
+    training INTEGER NOT NULL,
+    shared INTEGER NOT NULL,
+    withdrawals INTEGER NOT NULL,
+    changed_at REAL NOT NULL
+);
+CREATE TABLE feedback (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    user INTEGER NOT NULL REFERENCES users (id),
+    completion TEXT NOT NULL,
+    session TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    rating INTEGER,
+    correction TEXT,
+    event_id TEXT NOT NULL,
+    at REAL NOT NULL,
+    UNIQUE (user, completion)
+);
+CREATE TABLE unlearning (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner TEXT NOT NULL,
+    id TEXT NOT NULL,
+    told_at REAL,
+    UNIQUE (owner, id)
+);
+CREATE INDEX unlearning_to_tell ON unlearning (number) WHERE told_at IS NULL
 """.strip()

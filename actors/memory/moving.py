@@ -49,8 +49,11 @@ TABLES = (
         "number",
         {"memory": "memories", "change": "memory_changes", "ended_by": "memories"},
     ),
+    Table("consents", "user"),
+    Table("feedback", "user", "number"),
     Table("tombstones", "owner", "number"),
     Table("memory_events", "owner"),
+    Table("unlearning", "owner", "number"),
 )
 """Those that others refer to come first."""
 NOT_MOVED = frozenset({"facts", "users", "outbox", "sqlite_sequence"})

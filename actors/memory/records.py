@@ -30,6 +30,8 @@ class NewMemory:
     metadata: Mapping[str, Json] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     """Ids of the memories that a summary was made from."""
+    training: bool | None = None
+    """Whether it may be trained on, as its request said; None: as its user's consent says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class Memory:
     event_id: str = ""
     metadata: Mapping[str, Json] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
+    training: bool | None = None
+    """Whether it may be trained on, as its request said; None: as its user's consent says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,3 +189,27 @@ class Consolidated:
     archived: tuple[str, ...] = ()
     expired: tuple[str, ...] = ()
     proposed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """Whether a user's memories and documents may be trained on."""
+
+    training: bool | None = None
+    """None: the user never said; then only what a request allowed by itself may be."""
+    shared: bool = False
+    """Whether what concerns nobody in particular may also be taught to the model that serves everybody."""
+    changed_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """What a user thought of an answer."""
+
+    id: str
+    completion_id: str
+    rating: int | None
+    """-1 or 1."""
+    correction: str | None
+    """The answer that should have been given."""
+    at: float

@@ -49,6 +49,11 @@ def chosen(connection: sqlite3.Connection, user: int, what: Forgetting) -> list[
     return _with_others(connection, user, held)
 
 
+def says(text: str, matching: str) -> bool:
+    """Whether a text holds all the words of `matching`, as a memory's must to be forgotten with them."""
+    return _says(text, _words(matching))
+
+
 def _words(text: str) -> frozenset[str]:
     return frozenset(tokens(unicodedata.normalize("NFKC", text)))
 

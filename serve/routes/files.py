@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, Header, Query, Request, UploadFile
 from starlette.responses import Response
 
 from actors.messages import FileInfo, InvalidRequest, TooLarge
-from serve import documents
+from serve import documents, learning
 from serve.openapi import Reply
 from serve.services import ServicesDep, UserDep
 
@@ -109,6 +109,7 @@ async def get_file(file_id: str, services: ServicesDep, user: UserDep) -> FileOb
 async def delete_file(file_id: str, services: ServicesDep, user: UserDep) -> Deleted:
     """Remove a document for good."""
     await services.keeper.delete_file(user, file_id)
+    await learning.unlearn(services)
     return Deleted(id=file_id, object="file")
 
 

@@ -279,6 +279,7 @@ def _memories(body: AddMemories, now: float) -> list[NewMemory]:
         "pinned": bool(body.pinned),
         "expires_at": expires_at,
         "metadata": body.metadata or {},
+        "training": body.training,
     }
     if body.text is not None:
         return [NewMemory(text=body.text, kind="note", **common)]
