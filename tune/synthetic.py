@@ -32,6 +32,8 @@ _WHAT = ("bridge", "orchard", "letter", "engine", "garden", "window", "ladder", 
 _WHEN = ("in the morning", "before supper", "on a wet day", "last spring", "after the fair", "at dusk")
 _COLOURS = ("amber", "blue", "crimson", "green", "grey", "indigo", "ivory", "olive", "scarlet", "violet")
 _THINGS = ("anchor", "basket", "candle", "drum", "feather", "kettle", "lantern", "mirror", "saddle", "violin")
+MOST = len(_COLOURS) * len(_THINGS)
+"""Things that can be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,11 @@ def tasks(
             raise InvalidRequest(f"{length} tokens are too few for a task of {kind}: {bare} hold one")
         room = length - bare
         while room > 0:
-            sentence = _sentence(draw)
-            if sentence not in costs:
-                costs[sentence] = len(tokenizer.encode_plain(f"{sentence}\n"))
-            room -= costs[sentence]
-            lines.append(sentence)
+            line = sentence(draw)
+            if line not in costs:
+                costs[line] = len(tokenizer.encode_plain(f"{line}\n"))
+            room -= costs[line]
+            lines.append(line)
         while _size(task := _task(told, lines, question, answers), tokenizer) > length:
             lines.pop()
         yield task
@@ -98,15 +100,31 @@ def _size(task: Task, tokenizer: Tokenizer) -> int:
     return len(render_chat(tokenizer, task.taught, generation_prompt=False))
 
 
-def _sentence(draw: random.Random) -> str:
+def sentence(draw: random.Random) -> str:
+    """One of those that facts are hidden among."""
     who, did, what, when = (draw.choice(words) for words in (_WHO, _DID, _WHAT, _WHEN))
     return f"The {who} {did} the {what} {when}."
 
 
-def _pairs(draw: random.Random, count: int) -> list[tuple[str, str]]:
-    """Things that are told apart, each with its number."""
+def pairs(draw: random.Random, count: int) -> list[tuple[str, str]]:
+    """Things that are told apart, up to MOST, each with its number."""
     things = draw.sample([f"{colour} {thing}" for colour in _COLOURS for thing in _THINGS], count)
     return [(thing, str(number)) for thing, number in zip(things, _numbers(draw, count), strict=True)]
+
+
+def fact(thing: str, number: str) -> str:
+    """The sentence that is hidden."""
+    return f"{opening(thing)} {number} is written."
+
+
+def opening(thing: str) -> str:
+    """Its beginning, up to the number."""
+    return f"On the {thing} the number"
+
+
+def question(thing: str) -> str:
+    """What asks for it."""
+    return f"Which number is written on the {thing}? Answer with the number alone."
 
 
 def _numbers(draw: random.Random, count: int) -> list[int]:
@@ -114,18 +132,17 @@ def _numbers(draw: random.Random, count: int) -> list[int]:
 
 
 def _needle(draw: random.Random) -> tuple[list[str], str, tuple[str, ...]]:
-    ((thing, number),) = _pairs(draw, 1)
-    question = f"Which number is written on the {thing}? Answer with the number alone."
-    return [f"On the {thing} the number {number} is written."], question, (number,)
+    ((thing, number),) = pairs(draw, 1)
+    return [fact(thing, number)], question(thing), (number,)
 
 
 def _needles(draw: random.Random) -> tuple[list[str], str, tuple[str, ...]]:
-    pairs = _pairs(draw, 2 * NEEDLES)
-    asked = pairs[:NEEDLES]
+    told = pairs(draw, 2 * NEEDLES)
+    asked = told[:NEEDLES]
     named = ", ".join(f"the {thing}" for thing, _ in asked)
-    question = f"Which numbers are written on {named}? Answer with the numbers alone, in this order."
-    facts = [f"On the {thing} the number {number} is written." for thing, number in pairs]
-    return facts, question, tuple(number for _, number in asked)
+    wanted = f"Which numbers are written on {named}? Answer with the numbers alone, in this order."
+    facts = [fact(thing, number) for thing, number in told]
+    return facts, wanted, tuple(number for _, number in asked)
 
 
 def _variables(draw: random.Random) -> tuple[list[str], str, tuple[str, ...]]:

@@ -32,6 +32,7 @@ MEASUREMENTS = {
     "plan": "Peak memory and longest sequence of trainings, foretold beside measured.",
     "finetune": "OpenAI's client uploads a file, trains on it, streams the events, chats with the result.",
     "train": "Longest sequence in a given memory; what launching ranks costs; deaths while it trains.",
+    "context": "A context extended: perplexity by position and facts found, before and after training.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
