@@ -82,6 +82,7 @@ class Api:
                     loading.create_task(kept.start())
         services.filling.wake()
         services.background.start(score_missing(services))
+        services.background.start(services.swap.follow())
         return build_app(self._services)
 
     async def check_health(self) -> None:

@@ -1,9 +1,13 @@
 """Which model names a request may use, and what the engine behind them can do."""
 
-from actors.messages import Capabilities, NotFound
+from pathlib import Path
+
+from actors.messages import Capabilities, InvalidRequest, NotFound
+from actors.training.notice import Placed
 from configs.schema import Settings
 from serve.auth import DEFAULT_USER
 from serve.services import Services
+from serve.swap import Chosen
 
 TRAINED = "ft:"
 """What the name of a trained model begins with."""
@@ -24,13 +28,19 @@ class Catalog:
             self._capabilities = await self._services.generator.capabilities()
         return self._capabilities
 
-    async def adapter_of(self, user: str, name: str) -> str | None:
-        """The adapter that a model name selects, None for the base. Raises NotFound."""
+    async def chosen(self, user: str, acting: str, name: str, version: str | None, id: str) -> Chosen:
+        """What answers the request of this id that names this model, and maybe a version of an adapter.
+
+        `acting` is whose version it may be. Raises NotFound, InvalidRequest.
+        """
         if self.is_base(name):
-            return None
+            return await self._services.swap.chosen(acting, version, id)
+        if version is not None:
+            raise InvalidRequest(f"A version goes with the model '{self.base}' alone.", "adapter")
         if not name.startswith(TRAINED):
             raise unknown_model(name, self.base)
-        return (await self._services.adapters.find(self.owner(user), name)).name
+        model = await self._services.adapters.find(self.owner(user), name)
+        return Chosen(version=Placed(model.name, Path(model.path)))
 
     def is_base(self, name: str) -> bool:
         """Whether the served model itself is meant."""

@@ -26,7 +26,7 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
 
     Raises InvalidRequest, NotFound (model or vector store) and TooLarge.
     """
-    adapter = await catalog.adapter_of(user, body.model)
+    chosen = await catalog.chosen(user, user, body.model, body.adapter, id)
     shortening = asked_for(services, body.compression)
     if len(body.messages) > services.settings.serve.max_messages:
         most = services.settings.serve.max_messages
@@ -51,10 +51,11 @@ async def plan_chat(services: Services, catalog: Catalog, user: str, body: ChatR
         id=id,
         created=int(services.identity.now()),
         model=body.model,
-        fingerprint=fingerprint(catalog, adapter),
+        fingerprint=fingerprint(catalog, chosen),
         jobs=tuple((prompt, varied(sampling, number)) for number in range(body.n or 1)),
         choices=body.n or 1,
-        adapter=adapter,
+        chosen=chosen,
+        user=user,
         tools=tuple(tool["function"]["name"] for tool in tools) if choice != "none" else (),
         forced=choice not in ("none", "auto"),
         most_calls=1 if body.parallel_tool_calls is False else None,

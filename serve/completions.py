@@ -7,6 +7,7 @@ from json import dumps
 from typing import Any
 
 from actors.messages import InvalidRequest, Prompt, TextLogprob, Unprocessable
+from serve.auth import acting_user
 from serve.catalog import Catalog
 from serve.generation import Turn, varied
 from serve.replies import LOWEST_LOGPROB, Deltas, Totals, with_logprobs
@@ -22,7 +23,8 @@ async def plan_completion(
 
     Raises InvalidRequest and NotFound (model).
     """
-    adapter = await catalog.adapter_of(user, body.model)
+    acting = acting_user(user, body.user, services.settings)
+    chosen = await catalog.chosen(user, acting, body.model, body.adapter, id)
     able = await catalog.capabilities()
     prompts = _prompts(body)
     choices = body.n or 1
@@ -35,10 +37,11 @@ async def plan_completion(
         id=id,
         created=int(services.identity.now()),
         model=body.model,
-        fingerprint=fingerprint(catalog, adapter),
+        fingerprint=fingerprint(catalog, chosen),
         jobs=tuple((prompt, varied(sampling, number)) for prompt in prompts for number in range(choices)),
         choices=choices,
-        adapter=adapter,
+        chosen=chosen,
+        user=acting,
         include_usage=bool(body.stream_options and body.stream_options.include_usage),
     )
 
@@ -69,13 +72,15 @@ async def completion_reply(turn: Turn, source: Deltas, before: Sequence[str]) ->
         }
         for number, (text, found, finish) in enumerate(zip(texts, logprobs, finishes, strict=True))
     ]
-    return {**_head(turn), "choices": choices, "usage": totals.usage()}
+    return {**_head(turn), "choices": choices, "usage": totals.usage(), "palimpsest": _extra(turn)}
 
 
 async def completion_chunks(turn: Turn, source: Deltas, before: Sequence[str]) -> AsyncGenerator[str]:
     """The reply's chunks, each as JSON text."""
     head = dumps(_head(turn))[:-1]
     tail = ', "usage": null}' if turn.include_usage else "}"
+    extra = f', "palimpsest": {dumps(_extra(turn))}'
+    unfinished = len(turn.jobs)
     totals = Totals(turn.choices)
     offsets = [len(text) for text in before]
     async with aclosing(source):
@@ -93,9 +98,11 @@ async def completion_chunks(turn: Turn, source: Deltas, before: Sequence[str]) -
                 "logprobs": logprobs,
                 "finish_reason": delta.finish_reason,
             }
-            yield f'{head}, "choices": [{dumps(choice)}]{tail}'
+            unfinished -= delta.finish_reason is not None
+            last = not unfinished and not turn.include_usage
+            yield f'{head}, "choices": [{dumps(choice)}]{extra if last else ""}{tail}'
     if turn.include_usage:
-        yield f'{head}, "choices": [], "usage": {dumps(totals.usage())}}}'
+        yield f'{head}, "choices": []{extra}, "usage": {dumps(totals.usage())}}}'
 
 
 def _prompts(body: CompletionRequest) -> list[Prompt]:
@@ -128,6 +135,10 @@ def _head(turn: Turn) -> dict[str, Any]:
         "model": turn.model,
         "system_fingerprint": turn.fingerprint,
     }
+
+
+def _extra(turn: Turn) -> dict[str, Any]:
+    return {"adapter": turn.chosen.name}
 
 
 def _logprobs(found: Sequence[TextLogprob], offset: int) -> dict[str, Any]:

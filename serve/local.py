@@ -97,6 +97,7 @@ async def _load(services: Services) -> None:
             loading.create_task(part.start())
     services.filling.wake()
     services.background.start(score_missing(services))
+    services.background.start(services.swap.follow())
 
 
 def _parts(services: Services) -> list[Keeper | Embedder | Compressor | Generator | Jobs | Lineage]:

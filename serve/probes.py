@@ -4,6 +4,7 @@ import time
 from contextlib import aclosing
 from itertools import count
 from math import fsum
+from pathlib import Path
 
 from actors.generator import Generator
 from actors.messages import Sampling
@@ -54,5 +55,5 @@ async def _first(generator: Generator, text: str, version: Placed | None) -> flo
     return time.perf_counter() - began
 
 
-def _adapter(version: Placed | None) -> tuple[object, ...]:
-    return (version.id, version.path) if version else ()
+def _adapter(version: Placed | None) -> tuple[str | None, Path | None]:
+    return (version.id, version.path) if version else (None, None)

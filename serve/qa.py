@@ -26,6 +26,7 @@ from serve.metrics import Metrics
 from serve.retrieval import reach, within
 from serve.services import Services
 from serve.shortening import Shortening
+from serve.swap import BASE, Chosen
 
 MOST_CITED = 3
 ANSWER_TOKENS = 64
@@ -49,7 +50,9 @@ class Asked:
     k: int
     max_tokens: int | None = None
     model: str
-    adapter: str | None = None
+    id: str = ""
+    """Of the request, where what is tried beside it is chosen by that."""
+    chosen: Chosen = BASE
     shortening: Shortening | None = None
     """Have the model read shortened passages beside the quotes, in the room of `k` whole ones."""
 
@@ -181,12 +184,12 @@ async def word(
     content = "\n".join(["Text:", *texts, "", f"Question: {asked.question}", INSTRUCTION])
     sampling = Sampling(max_tokens=asked.max_tokens or ANSWER_TOKENS, temperature=0.0, seed=0)
     turn = Turn(
-        id="qa",
+        id=asked.id,
         created=0,
         model=asked.model,
         fingerprint="",
         jobs=((ChatPrompt(messages=({"role": "user", "content": content},)), sampling),),
-        adapter=asked.adapter,
+        chosen=asked.chosen,
         shortening=asked.shortening,
     )
     parts: list[str] = []

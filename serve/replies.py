@@ -194,7 +194,7 @@ def palimpsest(turn: Turn) -> dict[str, Any]:
     return {
         **(turn.dialogue.report() if turn.dialogue else {"memories": []}),
         "citations": [asdict(citation) for citation in turn.citations],
-        "adapter": turn.adapter,
+        "adapter": turn.chosen.name,
         **_saved(turn),
     }
 

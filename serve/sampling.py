@@ -3,6 +3,7 @@
 from actors.messages import Capabilities, InvalidRequest, Sampling
 from configs.schema import ServeSettings
 from serve.catalog import Catalog
+from serve.swap import Chosen
 from serve.wire import SamplingBody
 
 
@@ -31,6 +32,6 @@ def require(able: bool, what: str, param: str, capabilities: Capabilities) -> No
         )
 
 
-def fingerprint(catalog: Catalog, adapter: str | None) -> str:
+def fingerprint(catalog: Catalog, chosen: Chosen) -> str:
     """`system_fingerprint`: the model and the adapter's version."""
-    return f"{catalog.base}@{adapter or 'base'}"
+    return f"{catalog.base}@{chosen.name or 'base'}"

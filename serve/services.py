@@ -18,6 +18,9 @@ from configs.schema import Settings
 from serve.adapters import Adapters
 from serve.background import Background
 from serve.filling import Filling
+from serve.shadow import Shadows
+from serve.swap import Swap
+from serve.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,24 @@ class Services:
 
     @cached_property
     def adapters(self) -> Adapters:
-        """Trained models, loaded into the generator when they are asked for."""
+        """Fine-tuned models, loaded into the generator when they are asked for."""
         return Adapters(self.generator, self.jobs)
+
+    @cached_property
+    def watch(self) -> Watch:
+        """Whether the versions that serve do harm."""
+        watch, replicas = self.settings.watch, self.settings.cluster.replicas
+        return Watch(watch, replicas, self.generator, self.lineage, self.background)
+
+    @cached_property
+    def swap(self) -> Swap:
+        """Which version answers a request."""
+        return Swap(self.settings.home, self.generator, self.lineage, self.watch)
+
+    @cached_property
+    def shadows(self) -> Shadows:
+        """Versions that are tried beside those that answer."""
+        return Shadows(self.generator, self.watch, self.background, self.settings.watch.shadows)
 
     @cached_property
     def background(self) -> Background:

@@ -11,6 +11,7 @@ from serve.openapi import CHAT_RESPONSES
 from serve.replies import chat_chunks, chat_reply
 from serve.services import ServicesDep, UserDep
 from serve.streams import GONE_STATUS, ClientGone, EventStream, primed, while_there
+from serve.swap import version_header
 from serve.wire import ChatRequest
 
 router = APIRouter(prefix="/v1", tags=["chat"])
@@ -25,7 +26,7 @@ async def create_chat_completion(
     acting = acting_user(user, body.user, services.settings)
     id = reply_id("chatcmpl-", acting, request.state.request_id, await request.body())
     turn = await plan_chat(services, state.catalog, acting, body, id)
-    headers = note_headers(turn)
+    headers = {**note_headers(turn), **version_header(turn.chosen)}
     interval_s = services.settings.serve.stream_interval_ms / 1000 if body.stream else 0.0
     source = deltas(services, state.metrics, turn, interval_s)
     try:

@@ -9,6 +9,7 @@ from serve.generation import deltas
 from serve.openapi import COMPLETION_RESPONSES
 from serve.services import ServicesDep, UserDep
 from serve.streams import GONE_STATUS, ClientGone, EventStream, primed, while_there
+from serve.swap import version_header
 from serve.wire import CompletionRequest
 
 router = APIRouter(prefix="/v1", tags=["completions"])
@@ -23,12 +24,14 @@ async def create_completion(
     id = reply_id("cmpl-", user, request.state.request_id, await request.body())
     turn = await plan_completion(services, state.catalog, user, body, id)
     before = echoes(turn, body)
+    headers = version_header(turn.chosen)
     interval_s = services.settings.serve.stream_interval_ms / 1000 if body.stream else 0.0
     source = deltas(services, state.metrics, turn, interval_s)
     try:
         if body.stream:
             started = await while_there(request.receive, primed(source))
-            return EventStream(completion_chunks(turn, started, before))
-        return JSONResponse(await while_there(request.receive, completion_reply(turn, source, before)))
+            return EventStream(completion_chunks(turn, started, before), headers)
+        whole = await while_there(request.receive, completion_reply(turn, source, before))
+        return JSONResponse(whole, headers=headers)
     except ClientGone:
         return Response(status_code=GONE_STATUS)
