@@ -25,7 +25,10 @@ class Bootstrap:
         self._of_Q = np.array([places[name] for name in documents], np.int64)
         count = len(names)
         chosen = np.random.default_rng(seed).integers(0, count, (draws, count))
-        self._times_R_D = np.stack([np.bincount(row, minlength=count) for row in chosen]).astype(np.float64)
+        places_R_D = chosen + np.arange(draws)[:, None] * count
+        self._times_R_D = (
+            np.bincount(places_R_D.ravel(), minlength=draws * count).reshape(draws, count).astype(np.float64)
+        )
         self._count = count
 
     def ratio(self, above_Q: Sequence[float] | Floats, below_Q: Sequence[float] | Floats) -> dict[str, float]:
