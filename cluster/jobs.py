@@ -27,7 +27,8 @@ class RayJobs:
     def launch(self, id: str, command: Sequence[str], log: Path, environ: Mapping[str, str]) -> str:
         """Submit a job; its output goes to `log` too. Raises NotReady where Ray does not take it."""
         program = shlex.join(["nice", "-n", str(self.niceness), *command])
-        entrypoint = f"set -o pipefail; {program} 2>&1 | tee -a {shlex.quote(str(log))}"
+        session = f"(echo {self.niceness} > /proc/self/autogroup) 2> /dev/null"
+        entrypoint = f"{session}; set -o pipefail; {program} 2>&1 | tee -a {shlex.quote(str(log))}"
         handle = f"{id}-{time.time_ns()}"
         for left in reversed(range(ATTEMPTS)):
             try:

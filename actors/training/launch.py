@@ -66,8 +66,7 @@ class Processes:
                 env={**inherited, **environ},
                 start_new_session=True,
             )
-        with suppress(psutil.NoSuchProcess):
-            psutil.Process(child.pid).nice(self._niceness)
+        _step_back(child.pid, self._niceness)
         handle = f"{child.pid} {_created(child.pid)}"
         self._children[handle] = child
         return handle
@@ -99,6 +98,16 @@ class Processes:
         psutil.wait_procs(alive, timeout=PATIENCE_S)
         if child is not None:
             child.wait()
+
+
+def _step_back(pid: int, niceness: int) -> None:
+    """Make the first process of a session less important.
+
+    Linux may share the processor between sessions first (autogroups): within one alone does niceness count.
+    """
+    with suppress(psutil.NoSuchProcess, OSError):
+        psutil.Process(pid).nice(niceness)
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 def _created(pid: int) -> float:

@@ -125,6 +125,8 @@ async def test_jobs_wait_are_paused_go_on_and_are_cancelled(tmp_path: Path) -> N
         running = await until(jobs, first.id, lambda job: job.step == 2)
         process = psutil.Process(int((running.process or "").split()[0]))
         assert process.nice() == 5
+        session = Path(f"/proc/{process.pid}/autogroup")
+        assert not session.exists() or session.read_text().endswith("nice 5\n")
         second = await jobs.create(new(2))
         with pytest.raises(Busy):
             await jobs.create(new(3))
