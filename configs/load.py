@@ -4,7 +4,6 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import platformdirs
 from pydantic import BaseModel, ValidationError
 
 from configs.errors import SettingsError as SettingsError
+from configs.explain import PREFIX, explain
 from configs.schema import Settings
 
-PREFIX = "PAL_"
 Tree = dict[str, Any]
 
 
@@ -61,7 +60,8 @@ def load(
     try:
         return Loaded(Settings.model_validate(_tree(merged)), origins)
     except ValidationError as error:
-        raise SettingsError(_explain(error, origins)) from error
+        lines = explain(error, Settings, "`pal config show` lists them", origins)
+        raise SettingsError("\n".join(lines)) from error
 
 
 def dotted(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -141,36 +141,3 @@ def _leaves(tree: Tree, model: type[BaseModel], prefix: str = "") -> Iterator[tu
             yield from _leaves(value, section, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _explain(error: ValidationError, origins: Mapping[str, str]) -> str:
-    lines = []
-    for item in error.errors():
-        parts = [str(part) for part in item["loc"]]
-        key = ".".join(parts)
-        origin = _origin_of(parts, origins)
-        message = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            message = "no such setting" + _near(key, origin)
-        where = f" (from {origin})" if origin else ""
-        lines.append(f"{key}: {message}{where}" if key else message)
-    return "\n".join(lines)
-
-
-def _origin_of(parts: list[str], origins: Mapping[str, str]) -> str:
-    """Where the value at this place was set, as a whole or by a part of it; empty for a default."""
-    for length in range(len(parts), 0, -1):
-        key = ".".join(parts[:length])
-        for name, origin in origins.items():
-            if name == key or name.startswith(f"{key}."):
-                return origin
-    return ""
-
-
-def _near(key: str, origin: str) -> str:
-    known = [name for name, _ in dotted(Settings())]
-    near = get_close_matches(key, known, n=1) or [name for name in known if name.endswith(f".{key}")]
-    if not near:
-        return "; `pal config show` lists them"
-    named = PREFIX + near[0].upper().replace(".", "__") if f"({PREFIX}" in origin else near[0]
-    return f"; did you mean {named}?"

@@ -120,6 +120,7 @@ def _training(settings: "Settings", config: Path | None, given: Mapping[str, Any
     from pydantic import ValidationError
 
     from configs.compression import CompressionTraining, read
+    from configs.explain import explain
 
     tree: dict[str, Any] = {**(read(config) if config else {}), **given}
     if not tree.get("tokenizer"):
@@ -127,7 +128,7 @@ def _training(settings: "Settings", config: Path | None, given: Mapping[str, Any
     try:
         return CompressionTraining.model_validate(tree)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        problems = explain(error, CompressionTraining, "configs/compression.py lists them")
         fail(f"{config or 'the training'}: " + "; ".join(problems), USAGE)
 
 

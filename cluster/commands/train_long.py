@@ -79,6 +79,7 @@ def training_of(config: Path | None, given: list[str]) -> "LongContextTraining":
     from pydantic import ValidationError
 
     from configs.compression import read
+    from configs.explain import explain
     from configs.training import LongContextTraining
 
     tree: dict[str, Any] = read(config) if config else {}
@@ -94,7 +95,7 @@ def training_of(config: Path | None, given: list[str]) -> "LongContextTraining":
     try:
         return LongContextTraining.model_validate(tree)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        problems = explain(error, LongContextTraining, "configs/training.py lists them")
         fail(f"{config or 'the training'}: " + "; ".join(problems), USAGE)
 
 

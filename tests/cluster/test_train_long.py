@@ -19,7 +19,7 @@ def test_pairs_override_the_file_down_to_groups(tmp_path: Path) -> None:
     ("given", "code", "said"),
     [
         ("steps", 2, "--set takes KEY=VALUE, not 'steps'"),
-        ("learning_rate=1", 2, "learning_rate: Extra inputs"),
+        ("lenght=1", 2, "lenght: no such setting; did you mean length?"),
         ("ranks=0", 2, "ranks: Input should be greater"),
         ("model=no-such-model", 1, "no model 'no-such-model'"),
     ],
