@@ -39,9 +39,12 @@ async def give_feedback(
     correction: str | None = None,
     event_id: str | None = None,
 ) -> Feedback:
-    """Keep what a user thinks of an answer. Raises NotFound unless it was given to this very user."""
+    """Keep what a user thinks of an answer. Raises NotFound unless it was given to this very user.
+
+    The first rating of an answer counts for or against the version that gave it.
+    """
     answer = await _answer(services, user, completion_id)
-    return await services.keeper.put_feedback(
+    found = await services.keeper.put_feedback(
         user,
         event_id or uuid4().hex,
         completion_id,
@@ -49,6 +52,9 @@ async def give_feedback(
         correction=correction,
         known=answer is not None,
     )
+    if answer is not None and found.rating is not None and found.first:
+        services.watch.rated(answer.version, found.rating)
+    return found
 
 
 async def learnable(services: Services, user: str) -> AsyncIterator[list[Json]]:

@@ -34,3 +34,29 @@ class Example:
     context: str = ""
     """What a teacher is told and the learner is not."""
     weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """Of two answers to a conversation, the one that is to be given and the one that was."""
+
+    id: str
+    messages: tuple[Mapping[str, str], ...]
+    """Without an answer."""
+    chosen: str
+    rejected: str
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A part of a document: `text[start:end]` of the file that `events` name first."""
+
+    id: str
+    user: str
+    filename: str
+    heading: str
+    text: str
+    start: int
+    end: int
+    events: tuple[str, ...]

@@ -40,6 +40,19 @@ def episodes(home: Path, partitions: int, user: str) -> list[Text]:
     return told(_read(home, partitions, user, read))
 
 
+def learnable(home: Path, partitions: int, user: str, take: Callable[[Json], None]) -> None:
+    """Hand over all of a user that could be learned from, record by record. Raises Locked, as `documents`."""
+
+    async def read(keeper: Keeper) -> None:
+        after = ""
+        while page := await keeper.learnable(user, after=after):
+            for record in page:
+                take(record)
+            after = page[-1]["cursor"]
+
+    _read(home, partitions, user, read)
+
+
 def told(records: Iterable[Json]) -> list[Text]:
     """Exported memories as texts: those of one session together, each line with who said it."""
     sessions: dict[str, list[str]] = {}

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from actors.identity import Identity
 from actors.memory import admission, events, exchanges, selection, tombs, unlearning
@@ -75,7 +76,8 @@ def put(
     events.record(connection, owner, event_id, FEEDBACK, completion_id)
     found = _row(connection, number, completion_id)
     assert found is not None
-    return _feedback(found)
+    first = rating is not None and (before is None or before["rating"] is None)
+    return replace(_feedback(found), first=first)
 
 
 def chosen(connection: sqlite3.Connection, user: int, what: Forgetting) -> list[int]:

@@ -213,3 +213,5 @@ class Feedback:
     correction: str | None
     """The answer that should have been given."""
     at: float
+    first: bool = False
+    """Only in the reply to a call: the answer had no rating before it."""

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -116,7 +117,8 @@ async def test_feedback_is_of_the_users_own_answers_and_the_last_word_counts(kee
     with pytest.raises(InvalidRequest):
         await keeper.put_feedback("ann", "f0", "c")
     first = await keeper.put_feedback("ann", "f1", "c", rating=1)
-    assert await keeper.put_feedback("ann", "f2", "c", rating=1) == first
+    assert first.first
+    assert await keeper.put_feedback("ann", "f2", "c", rating=1) == replace(first, first=False)
     second = await keeper.put_feedback("ann", "f3", "c", rating=-1, correction="A palimpsest.")
     assert await keeper.put_feedback("ann", "f1", "c", rating=1) == second
     assert (second.rating, second.correction) == (-1, "A palimpsest.")
