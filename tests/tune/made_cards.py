@@ -48,7 +48,7 @@ def card(seed: int, effect: Effect | None = None, rounds: int = 0) -> Scorecard:
     if rounds:
         kept = _facts(draw, "retained", 8 * rounds, effect.retained)
         now += kept
-        base += [replace(one, right=bool(draw.random() < 0.8)) for one in kept]
+        base += [replace(one, right=one.right != (draw.random() < 0.1)) for one in kept]
     before = tuple(Read(text=one.id, kind=one.kind, nats=2.8 * 220, tokens=220) for one in TEXTS)
     more = np.log(effect.perplexity) + draw.normal(0, 0.012, len(TEXTS))
     return Scorecard(
