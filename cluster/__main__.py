@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cluster.commands import (
+    adapters,
     agents,
     ask,
     bench,
@@ -59,6 +60,8 @@ app.add_typer(data.app, name="data", cls=Commands, rich_help_panel=TRAIN)
 app.command("plan", rich_help_panel=TRAIN)(plan.plan)
 app.add_typer(train.app, name="train", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(jobs.app, name="jobs", cls=Commands, rich_help_panel=TRAIN)
+app.add_typer(adapters.app, name="adapters", cls=Commands, rich_help_panel=TRAIN)
+app.command("lineage", rich_help_panel=TRAIN)(adapters.lineage)
 app.add_typer(bench.app, name="bench", cls=Commands, rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", cls=Commands, rich_help_panel=SETUP)
 app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)

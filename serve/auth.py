@@ -92,6 +92,11 @@ def named_user(user: str, named: str, settings: Settings) -> str:
     return named
 
 
+def is_operator(user: str, settings: Settings) -> bool:
+    """Whether a user runs this server: anyone on an open loopback server, else whose key is the first."""
+    return not settings.api_keys or user == next(iter(read_keys(settings.api_keys).values()))
+
+
 async def refuse(error: PalError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a connection with an error, whether HTTP or a WebSocket that is not open yet."""
     response = error_response(error)

@@ -14,6 +14,7 @@ from serve.errors import ERROR_RESPONSES, install
 from serve.limits import Admission, Limits
 from serve.metrics import Metrics
 from serve.routes import (
+    adapters,
     agents,
     chat,
     completions,
@@ -63,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
         files,
         vector_stores,
         fine_tuning,
+        adapters,
         qa,
         memories,
         agents,

@@ -92,6 +92,8 @@ def check_names(folder: Path, most_bytes: int) -> None:
     """Raises InvalidRequest where files are missing, too large, or others than an adapter has."""
     if not folder.is_dir():
         raise InvalidRequest(f"{folder} is no directory")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise InvalidRequest(f"{folder} may not be read by this process")
     for entry in sorted(folder.iterdir()):
         if entry.name in IGNORED:
             continue
@@ -190,28 +192,25 @@ def place(draft: Path, version: Version) -> None:
 
 def changed(version: Version) -> str:
     """What of a version's files is gone or not as it was; nothing where all is well. Reads every byte."""
-    for name, digest in version.files.items():
-        path = Path(version.path) / name
-        if not path.is_file():
-            return f"{path} is gone"
-        if file_sha256(path) != digest:
-            return f"{path} was changed"
-    return ""
+    return _changed(Path(version.path), version.files)
 
 
-def export(version: Version, folder: Path) -> None:
-    """Copy a version with its scores and verdict into a directory that is new. Raises InvalidRequest."""
+def export(path: Path, manifest: Mapping[str, Json], folder: Path) -> None:
+    """Copy a version's directory, with a manifest that tells its verdict, into a directory that is new.
+
+    Raises InvalidRequest, and NotFound where its files are not on this machine.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidRequest(f"{folder} is there already, and not empty")
-    reason = changed(version)
-    if reason:
-        raise InvalidRequest(f"{version.id} cannot be exported: {reason}")
+    wrong = _changed(path, manifest["files"])
+    if wrong:
+        raise NotFound(f"{manifest['version']} cannot be exported: {wrong}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        copy(Path(version.path), draft)
-        text = json.dumps(manifest_of(version), indent=1) + "\n"
-        (draft / NAME).write_text(text, encoding="utf-8")
+        copy(path, draft)
+        kept = {name: manifest[name] for name in ("version", "scope", *KEYS, "verdict")}
+        (draft / NAME).write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         draft.chmod(0o755)
         with suppress(FileNotFoundError):
             folder.rmdir()
@@ -228,3 +227,12 @@ def refused(message: str) -> InvalidRequest:
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _changed(folder: Path, files: Mapping[str, str]) -> str:
+    for name, digest in files.items():
+        if not (folder / name).is_file():
+            return f"{folder / name} is gone"
+        if file_sha256(folder / name) != digest:
+            return f"{folder / name} was changed"
+    return ""
