@@ -28,6 +28,7 @@ from actors.messages import EngineFailed, NotReady
 from actors.spawn import Placement, here, node_id, on_ray, stop
 from actors.training.launch import Launcher, Processes
 from configs.schema import Settings
+from serve.learning import unlearn
 from serve.scoring import score_missing
 from serve.services import Services
 from serve.web import build_app
@@ -82,6 +83,7 @@ class Api:
                     loading.create_task(kept.start())
         services.filling.wake()
         services.background.start(score_missing(services))
+        services.background.start(unlearn(services))
         services.background.start(services.swap.follow())
         return build_app(self._services)
 

@@ -26,6 +26,7 @@ from actors.spawn import here
 from actors.training.launch import Processes
 from configs.schema import Settings
 from serve.errors import error_response
+from serve.learning import unlearn
 from serve.scoring import score_missing
 from serve.services import Services
 from serve.web import build_app
@@ -97,6 +98,7 @@ async def _load(services: Services) -> None:
             loading.create_task(part.start())
     services.filling.wake()
     services.background.start(score_missing(services))
+    services.background.start(unlearn(services))
     services.background.start(services.swap.follow())
 
 

@@ -5,7 +5,7 @@ gives it: with the ids it comes from, or with the reason why consent does not al
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from actors.memory.statements import statements
 from actors.memory.timeline import value_words
 from actors.messages import Json
 from tune.addressed import ME, to_me
-from tune.examples import Example, Fact, Passage, Preference
+from tune.examples import Example, Fact, Kind, Passage, Preference
 from tune.quarantine import Fault, Quarantined, instruction, intruding, secret, size, triggers
 
 T = TypeVar("T", Fact, Example)
@@ -131,7 +131,7 @@ class Gatherer:
     def _fact(self, record: Json) -> Fault | None:
         statement, value = record["statement"], record["value"]
         fault = (
-            (Fault("said by the model", "The model said it, not the user.") if _models(record) else None)
+            _by_the_model(record)
             or size(statement, self.limits.statement)
             or size(value, self.limits.value)
             or instruction(statement)
@@ -241,7 +241,7 @@ class Gatherer:
             messages = tuple({"role": one["role"], "content": one["content"]} for one in record["messages"])
             answer = {"role": "assistant", "content": _taught(record)}
             corrected = record["correction"] is not None
-            kind = "correction" if corrected else "chat"
+            kind: Kind = "correction" if corrected else "chat"
             examples.append(Example(id=record["id"], kind=kind, messages=(*messages, answer), events=events))
             if corrected:
                 preferences.append(
@@ -305,8 +305,10 @@ class Gatherer:
         )
 
 
-def _models(record: Mapping[str, Json]) -> bool:
-    return record["role"] == "assistant"
+def _by_the_model(record: Json) -> Fault | None:
+    if record["role"] != "assistant":
+        return None
+    return Fault("said by the model", "The model said it, not the user.")
 
 
 def _first(faults: Iterable[Fault | None]) -> Fault | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cluster.commands.train_data import data
 from cluster.commands.train_long import long_context
 from cluster.context import USAGE, JsonFlag, emit, fail, note, settings_of, show_table
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.command("long-context")(long_context)
+app.command("data")(data)
 SHOWN = ("reward", "utility", "ratio", "entropy")
 """Figures that are shown while it trains."""
 
