@@ -13,10 +13,12 @@ from cluster.commands import (
     chat,
     compress,
     config,
+    consent,
     data,
     demo,
     docs,
     doctor,
+    gate,
     jobs,
     memory,
     models,
@@ -59,6 +61,8 @@ app.add_typer(models.app, name="models", cls=Commands, rich_help_panel=MODELS)
 app.add_typer(data.app, name="data", cls=Commands, rich_help_panel=TRAIN)
 app.command("plan", rich_help_panel=TRAIN)(plan.plan)
 app.add_typer(train.app, name="train", cls=Commands, rich_help_panel=TRAIN)
+app.add_typer(consent.app, name="consent", cls=Commands, rich_help_panel=TRAIN)
+app.command("gate", rich_help_panel=TRAIN)(gate.gate)
 app.add_typer(jobs.app, name="jobs", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(adapters.app, name="adapters", cls=Commands, rich_help_panel=TRAIN)
 app.command("lineage", rich_help_panel=TRAIN)(adapters.lineage)

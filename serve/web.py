@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from actors.identity import Identity
 from configs.schema import Settings
+from serve.adapter_metrics import AdapterMetrics
 from serve.auth import Auth
 from serve.bodies import BodyGuard
 from serve.catalog import Catalog, served_name
@@ -19,7 +20,9 @@ from serve.routes import (
     chat,
     completions,
     compress,
+    consent,
     embeddings,
+    feedback,
     files,
     fine_tuning,
     memories,
@@ -67,6 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
         adapters,
         qa,
         memories,
+        feedback,
+        consent,
         agents,
     ):
         app.include_router(module.router)
@@ -81,3 +86,4 @@ def attach(app: FastAPI, services: Services) -> None:
     """Give an application the services that its routes call."""
     app.state.services = services
     app.state.catalog = Catalog(services)
+    app.state.metrics.also(AdapterMetrics(services.swap, services.watch))
