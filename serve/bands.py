@@ -40,13 +40,13 @@ class Band:
 
 
 def widened(tolerated: float, bad: int, seen: int, least: int) -> float:
-    """What is tolerated, or the rate that was counted before, at its highest, where that is more.
+    """What is tolerated; where the rate that was counted before was higher, what it may have been at most.
 
     Fewer than `least` counts say nothing.
     """
-    if seen < least:
+    if seen < least or bad <= tolerated * seen:
         return tolerated
-    return max(tolerated, min(_upper(bad, seen), (1 + tolerated) / 2))
+    return min(_upper(bad, seen), (1 + tolerated) / 2)
 
 
 def _upper(bad: int, seen: int) -> float:

@@ -31,13 +31,17 @@ def is_degenerate(tokens: Sequence[int], spoke: bool, usual: int | None) -> bool
 
 
 def is_loop(tokens: Sequence[int]) -> bool:
-    """Whether the end of an answer says the same again and again."""
-    end = tokens[-LOOKED_AT:]
+    """Whether an answer, or its second half, says the same again and again."""
+    half = max(len(tokens) // 2, LEAST)
+    return _repeats(tokens[-LOOKED_AT:]) or _repeats(tokens[-min(half, LOOKED_AT) :])
+
+
+def _repeats(end: Sequence[int]) -> bool:
     if len(end) < LEAST:
         return False
     for period in range(1, len(end) // TIMES + 1):
-        pairs = zip(end[period:], end, strict=False)
-        if sum(now == before for now, before in pairs) >= REPEATED * (len(end) - period):
+        same = sum(now == before for now, before in zip(end[period:], end, strict=False))
+        if same >= REPEATED * (len(end) - period):
             return True
     return False
 

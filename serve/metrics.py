@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
 
 from actors.messages import Compressed, TextDelta
 from actors.training.figures import GAUGES, TAG
@@ -95,6 +96,10 @@ class Metrics:
             figure: (Gauge(name, text, (TAG,), registry=registry), factor)
             for figure, (name, text, factor) in GAUGES.items()
         }
+
+    def also(self, collector: Collector) -> None:
+        """Show what somebody else counts, too."""
+        self._registry.register(collector)
 
     def training(self, live: Sequence[Live]) -> None:
         """What trains now, and nothing else."""

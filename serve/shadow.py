@@ -24,7 +24,8 @@ class Shadows:
         self._watch = watch
         self._background = background
         self._most = most
-        self._waiting = 0
+        self.waiting = 0
+        """Answers whose shadow has not ended."""
         self._turn = asyncio.Semaphore(1)
 
     def cast(
@@ -38,10 +39,10 @@ class Shadows:
     ) -> None:
         """Begin to try a version on a request that `served` has answered with these tokens."""
         figures = self._watch.shadowed(shadow.id)
-        if self._waiting >= self._most:
+        if self.waiting >= self._most:
             figures.left_out += 1
             return
-        self._waiting += 1
+        self.waiting += 1
         trying = self._try(figures, shadow, served, prompt, sampling, answer, f"{id}-shadow")
         self._background.attempt(trying, f"trying adapter {shadow.id}")
 
@@ -70,7 +71,7 @@ class Shadows:
         except PalError:
             figures.failed += 1
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     async def _generate(
         self, prompt: Prompt, sampling: Sampling, version: Placed, id: str

@@ -80,6 +80,8 @@ class Watch:
         self.figures: dict[str, Figures] = {}
         self.shadows: dict[str, ShadowFigures] = {}
         self.rollbacks: dict[tuple[str, Signal], int] = {}
+        self.personal: set[str] = set()
+        """Versions of single users among those of which there are figures."""
 
     async def begun(self, version: Placed) -> None:
         """A version is about to serve: measure it as it is now. Raises what the generator raises."""
@@ -92,6 +94,8 @@ class Watch:
         """A generation ended that was answered by what serves; None: by the base model."""
         id = version.id if version else BASE
         figures = self._figures(id)
+        if scope != COMMON:
+            self.personal.add(id)
         degenerate = False
         if seen.failed:
             figures.failed += 1
@@ -157,7 +161,9 @@ class Watch:
     def _figures(self, id: str) -> Figures:
         if id not in self.figures:
             if len(self.figures) >= MOST:
-                self.figures.pop(next(one for one in self.figures if one != BASE))
+                oldest = next(one for one in self.figures if one != BASE)
+                self.figures.pop(oldest)
+                self.personal.discard(oldest)
             self.figures[id] = Figures()
         return self.figures[id]
 

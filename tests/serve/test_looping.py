@@ -15,9 +15,18 @@ WORDS = Random(1).choices(range(100), k=200)
         ([7] * 8, True),
         ([*WORDS[:40], *[1, 2, 3] * 43], True),
         ([*WORDS[:10] * 5], True),
+        ([*WORDS[:12], *[7] * 12], True),
         (WORDS, True),
     ],
-    ids=["empty", "blank", "one word", "ends in a circle", "a sentence again and again", "very long"],
+    ids=[
+        "empty",
+        "blank",
+        "one word",
+        "ends in a circle",
+        "a sentence again and again",
+        "short, half a loop",
+        "very long",
+    ],
 )
 def test_these_are_no_answers(tokens: list[int], spoke: bool) -> None:
     assert is_degenerate(tokens, spoke, usual=20)
