@@ -19,6 +19,7 @@ from cluster.commands import (
     docs,
     doctor,
     gate,
+    gate,
     jobs,
     memory,
     models,
@@ -62,6 +63,7 @@ app.add_typer(data.app, name="data", cls=Commands, rich_help_panel=TRAIN)
 app.command("plan", rich_help_panel=TRAIN)(plan.plan)
 app.add_typer(train.app, name="train", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(consent.app, name="consent", cls=Commands, rich_help_panel=TRAIN)
+app.command("gate", rich_help_panel=TRAIN)(gate.gate)
 app.command("gate", rich_help_panel=TRAIN)(gate.gate)
 app.add_typer(jobs.app, name="jobs", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(adapters.app, name="adapters", cls=Commands, rich_help_panel=TRAIN)

@@ -33,6 +33,7 @@ MEASUREMENTS = {
     "finetune": "OpenAI's client uploads a file, trains on it, streams the events, chats with the result.",
     "train": "Longest sequence in a given memory; what launching ranks costs; deaths while it trains.",
     "context": "A context extended: perplexity by position and facts found, before and after training.",
+    "gate": "Sound and damaged candidates, trained and measured: who gets through the gate, and why.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
