@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,25 +50,42 @@ def _write_adapter(
     learner: Learner, base: Path, draft: Path, weights: Mapping[str, Tensor], steps: int
 ) -> None:
     learner.model.save_pretrained(str(draft), state_dict=dict(weights))
-    (draft / "README.md").unlink(missing_ok=True)
-    name, digest = name_and_hash(base)
     config = causal_of(learner.model).config
-    manifest: dict[str, Any] = {
-        "version": f"long-context-{file_sha256(draft / WEIGHTS)[:12]}",
-        "base_model": name,
-        "base_model_hash": digest,
-        "parent": None,
-        "created_at": time.time(),
-        "method": "long-context",
-        "events": [],
-        "scores": {"steps": steps},
-        "verdict": {},
+    more = {
         "rope_parameters": config.rope_parameters,
         "max_position_embeddings": config.max_position_embeddings,
         "settings": learner.settings.model_dump(mode="json"),
-        "files": {name: file_sha256(draft / name) for name in (CONFIG, WEIGHTS)},
     }
-    (draft / NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    sign(draft, base, "long-context", scores={"steps": steps}, more=more)
+
+
+def sign(
+    folder: Path,
+    base: Path,
+    method: str,
+    *,
+    events: Sequence[str] = (),
+    parent: str | None = None,
+    scores: Mapping[str, float],
+    more: Mapping[str, Any],
+) -> None:
+    """Write the manifest of an adapter that PEFT has written: of which model, from what, by what method."""
+    (folder / "README.md").unlink(missing_ok=True)
+    name, digest = name_and_hash(base)
+    manifest: dict[str, Any] = {
+        "version": f"{method}-{file_sha256(folder / WEIGHTS)[:12]}",
+        "base_model": name,
+        "base_model_hash": digest,
+        "parent": parent,
+        "created_at": time.time(),
+        "method": method,
+        "events": list(events),
+        "scores": dict(scores),
+        "verdict": {},
+        **more,
+        "files": {name: file_sha256(folder / name) for name in (CONFIG, WEIGHTS)},
+    }
+    (folder / NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_model(learner: Learner, base: Path, draft: Path, weights: Mapping[str, Tensor]) -> None:

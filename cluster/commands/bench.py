@@ -34,6 +34,7 @@ MEASUREMENTS = {
     "train": "Longest sequence in a given memory; what launching ranks costs; deaths while it trains.",
     "context": "A context extended: perplexity by position and facts found, before and after training.",
     "gate": "Sound and damaged candidates, trained and measured: who gets through the gate, and why.",
+    "learning": "Facts learned into an adapter, arm by arm: recall, leaks, likelihood of texts, costs.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
