@@ -202,12 +202,16 @@ class Lineage:
         return await self._forgetting(lambda journal, at: journal.forget(events, self._can_serve, at))
 
     async def forget_user(self, user: str) -> tuple[Version, ...]:
-        """The user's own versions never serve again, and nothing is kept of what stood behind his answers.
+        """Nothing is left of the user's own versions, and of what stood behind his answers.
 
         Returns those versions. What the common ones learned from him is forgotten by its events.
         """
+        if user == COMMON:
+            raise InvalidRequest("a user must be named", "user")
+        found = await self._changing(lambda journal, at: journal.retire_of(user, self._can_serve, at))
         await self._write_notes()
-        return await self._forgetting(lambda journal, at: journal.forget_user(user, self._can_serve, at))
+        await self._work(lambda: self._erase(user, found))
+        return tuple(found)
 
     # --- answers ---
 
@@ -322,6 +326,11 @@ class Lineage:
             shutil.rmtree(folder)
         elif version.id == folder.name:
             self._journal.add(version, self._identity.now())
+
+    def _erase(self, user: str, versions: Sequence[Version]) -> None:
+        for version in versions:
+            shutil.rmtree(version.path, ignore_errors=True)
+        self._journal.erase(user)
 
     def _admit(self, folder: Path, given: Given | None, scope: str | None = None) -> Version:
         manifests.check_names(folder, self._settings.adapters.max_mib * 2**20)

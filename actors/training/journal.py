@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from actors.memory.database import connect, transaction
+from actors.memory.database import checkpoint, connect, transaction
 from actors.messages import InvalidRequest, NotFound
 from actors.training.versions import COMMON, Answer, Move, Slice, Standing, State, Verdict, Version
 
@@ -152,13 +152,23 @@ class Journal:
             self._forget([self.version(id) for id in ids], fits, at, retrain=True)
         return ids
 
-    def forget_user(self, user: str, fits: Fits, at: float) -> list[str]:
-        """Ids of the user's own versions, none of which serves; what stood behind his answers is gone."""
+    def retire_of(self, user: str, fits: Fits, at: float) -> list[Version]:
+        """A user's own versions as they were, none of which serves any more."""
+        with transaction(self._sql):
+            found = self.versions(user)
+            self._forget(found, fits, at, retrain=False)
+        return found
+
+    def erase(self, user: str) -> None:
+        """No byte of the user's name, versions and answers is in the file when this returns."""
+        mine = "(SELECT id FROM versions WHERE scope = ?)"
         with transaction(self._sql):
             self._sql.execute('DELETE FROM answers WHERE "user" = ?', (user,))
-            found = self.versions(user) if user != COMMON else []
-            self._forget(found, fits, at, retrain=False)
-        return [version.id for version in found]
+            self._sql.execute(f"DELETE FROM learned WHERE version IN {mine}", (user,))
+            self._sql.execute(f"DELETE FROM moves WHERE version IN {mine}", (user,))
+            self._sql.execute("DELETE FROM versions WHERE scope = ?", (user,))
+        self._sql.execute("VACUUM")
+        checkpoint(self._sql)
 
     # --- answers ---
 

@@ -342,7 +342,7 @@ async def test_what_stands_behind_an_answer(tmp_path: Path) -> None:
                 await lineage.answer(id, user)
     async with opened(tmp_path / "home") as lineage:
         assert (await lineage.answer("chatcmpl-6", None)).user == "bob"
-        await lineage.forget_user("bob")
+        assert await lineage.forget_user("bob") == ()
         with pytest.raises(NotFound):
             await lineage.answer("chatcmpl-6", None)
 
@@ -351,7 +351,12 @@ async def test_a_users_own_versions_go_with_him(tmp_path: Path, make_adapter: Ma
     async with opened(tmp_path / "home") as lineage:
         own = await serving(lineage, make_adapter(), scope="ann")
         kept = await serving(lineage, make_adapter(), scope="bob")
+        await lineage.note_answer("chatcmpl-1", "ann", own.id, ["m-1"], 1.0)
         assert [one.id for one in await lineage.forget_user("ann")] == [own.id]
+        assert await lineage.forget_user("ann") == ()
+        everything = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+        assert not [path for path in everything if b"ann" in path.read_bytes()]
+        assert not Path(own.path).exists()
         assert (await lineage.standing()).personal == {"bob": kept}
         assert await lineage.to_retrain() == []
         with pytest.raises(InvalidRequest, match="for everybody"):
