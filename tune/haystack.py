@@ -69,24 +69,21 @@ def haystacks(
     if not files:
         yield from (_made_up(number, length, seed, tokenizer) for number in range(most))
         return
-    made, builder = 0, _Builder(length, f"{seed}/{made_of(files[0])}", tokenizer)
+    made, builder, joined = 0, _Builder(length, f"{seed}/0", tokenizer), list[str]()
     for file in files:
         if made == most:
             return
+        joined.append(file.stem)
         for paragraph in _paragraphs(file):
             if builder.add(paragraph):
-                yield builder.built(made_of(file))
-                made, builder = made + 1, _Builder(length, f"{seed}/{made}/{made_of(file)}", tokenizer)
+                yield builder.built("+".join(joined))
+                made += 1
+                builder, joined = _Builder(length, f"{seed}/{made}", tokenizer), []
                 break
     if not made:
         raise InvalidRequest(
             f"the texts have {builder.size:,} tokens together, and {length:,} are to be read"
         )
-
-
-def made_of(file: Path) -> str:
-    """What a text of a file is called."""
-    return file.stem
 
 
 def asked(haystack: Haystack, end: int, most: int, choices: int, seed: int) -> list[Asked]:

@@ -9,6 +9,7 @@ import typer
 
 from cluster.commands.train_data import data
 from cluster.commands.train_long import long_context
+from cluster.commands.train_modes import evaluate, profile
 from cluster.context import USAGE, JsonFlag, emit, fail, note, settings_of, show_table
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.command("long-context")(long_context)
+app.command("eval")(evaluate)
+app.command("profile")(profile)
 app.command("data")(data)
 SHOWN = ("reward", "utility", "ratio", "entropy")
 """Figures that are shown while it trains."""

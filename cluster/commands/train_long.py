@@ -138,7 +138,7 @@ def _progress(training: "LongContextTraining", *, quiet: bool) -> Iterator[Watch
         yield partial(_emit, sys.stdout)
         return
     if not console.is_terminal:
-        yield lambda figures: _line(figures, training.steps)
+        yield lambda figures: show_line(figures, training.steps)
         return
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[shown]}"))
     with Progress(*columns, console=console, transient=True) as bars:
@@ -151,7 +151,8 @@ def _emit(stdout: TextIO, figures: Mapping[str, float]) -> None:
         emit(figures)
 
 
-def _line(figures: Mapping[str, float], steps: int) -> None:
+def show_line(figures: Mapping[str, float], steps: int) -> None:
+    """Tell a step, every fiftieth part of all of them."""
     step = int(figures["step"]) + 1
     if step == steps or step % max(1, steps // 50) == 0:
         note(f"{step}/{steps} {_shown(figures)}")

@@ -1,5 +1,4 @@
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,12 @@ from configs.training import LongContextTraining
 from tune import judge
 from tune.haystack import EVERY, Haystack, asked, haystacks, room
 
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 LENGTH = 4 * EVERY
 
 
 @pytest.fixture(scope="module")
-def chatting(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("chatting") / "tiny"
-    shutil.copytree(tiny, path)
-    (path / "chat_template.jinja").write_text(TEMPLATE)
-    return path
-
-
-@pytest.fixture(scope="module")
-def reader(chatting: Path) -> ModelTokenizer:
-    return ModelTokenizer(chatting)
+def reader(tiny_model: Path) -> ModelTokenizer:
+    return ModelTokenizer(tiny_model)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +37,10 @@ def shown(reader: ModelTokenizer, ids: Any) -> str:
 def test_facts_stand_between_paragraphs_and_can_be_asked_for(
     reader: ModelTokenizer, texts: list[Haystack]
 ) -> None:
-    assert [text.name for text in texts] == ["a", "c"]
+    assert [text.name for text in texts] == ["a", "b+c"]
     for text in texts:
         assert len(text.tokens) == LENGTH
-        assert shown(reader, text.tokens).startswith("<|im_start|>user\n")
+        assert f"user\n{text.name[0]} 0: the keeper" in shown(reader, text.tokens)
         for needle in text.needles:
             told = shown(reader, text.tokens[needle.begin : needle.end])
             assert shown(reader, needle.question).partition("assistant\n")[2] in told
@@ -68,10 +55,10 @@ def test_facts_stand_between_paragraphs_and_can_be_asked_for(
         list(haystacks([Path(__file__)], 10**6, 1, 0, reader))
 
 
-def test_what_is_read_once_is_what_separate_calls_give(chatting: Path, texts: list[Haystack]) -> None:
+def test_what_is_read_once_is_what_separate_calls_give(tiny_model: Path, texts: list[Haystack]) -> None:
     settings = LongContextTraining(rope={"method": "yarn", "reach": 4096}, length=512)
-    model = judge.load(settings, chatting, torch.device("cpu"))
-    assert model.config.rope_parameters["factor"] > 1
+    model = judge.load(settings, tiny_model, torch.device("cpu"))
+    assert model.config.rope_parameters["factor"] == 4.0
     text, half = texts[0], 3 * EVERY
     found = judge.read(model, text, [0, half, LENGTH], [half, LENGTH])
     with torch.no_grad():
