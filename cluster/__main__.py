@@ -19,8 +19,8 @@ from cluster.commands import (
     docs,
     doctor,
     gate,
-    gate,
     jobs,
+    loop,
     memory,
     models,
     plan,
@@ -62,8 +62,8 @@ app.add_typer(models.app, name="models", cls=Commands, rich_help_panel=MODELS)
 app.add_typer(data.app, name="data", cls=Commands, rich_help_panel=TRAIN)
 app.command("plan", rich_help_panel=TRAIN)(plan.plan)
 app.add_typer(train.app, name="train", cls=Commands, rich_help_panel=TRAIN)
+app.add_typer(loop.app, name="loop", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(consent.app, name="consent", cls=Commands, rich_help_panel=TRAIN)
-app.command("gate", rich_help_panel=TRAIN)(gate.gate)
 app.command("gate", rich_help_panel=TRAIN)(gate.gate)
 app.add_typer(jobs.app, name="jobs", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(adapters.app, name="adapters", cls=Commands, rich_help_panel=TRAIN)

@@ -106,11 +106,12 @@ def host(
 def _host_local(serving: _Host, listener: socket.socket) -> None:
     """Libraries read how many threads they may take when they are imported: more than asked for cost time."""
     os.environ.setdefault("OMP_NUM_THREADS", str(serving.settings.engine.threads))
+    from cluster.loop import LOOP
     from serve.local import run
 
     serving.on_stage("loading the model")
     running = serving.note("local")
-    run(serving.settings, listener, lambda: serving.on_ready(running))
+    run(serving.settings, listener, lambda: serving.on_ready(running), LOOP)
 
 
 def _host_on_ray(serving: _Host) -> None:
@@ -125,9 +126,10 @@ def _host_on_ray(serving: _Host) -> None:
         with ray_runtime(settings, _import_graph) as ray, family.remembered():
             _stop_on_signals()
             serving.on_stage("starting Ray Serve and the engine")
+            from cluster.loop import LOOP
             from serve.app import deployed
 
-            with deployed(settings, _launcher(settings, ray)), family.remembered():
+            with deployed(settings, _launcher(settings, ray), LOOP), family.remembered():
                 serving.on_ready(serving.note("ray", ray.dashboard))
                 while True:
                     signal.pause()

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import platformdirs
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from configs.explain import PREFIX, explain
 from configs.schema import Settings
 
 Tree = dict[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ def load(
     except ValidationError as error:
         lines = explain(error, Settings, "`pal config show` lists them", origins)
         raise SettingsError("\n".join(lines)) from error
+
+
+def section(model: type[Model], path: Path | None) -> Model:
+    """Settings that have a YAML file of their own; without one the defaults. Raises SettingsError."""
+    try:
+        return model.model_validate(_read_yaml(path) if path else {})
+    except ValidationError as error:
+        lines = explain(error, model, f"{model.__module__.replace('.', '/')}.py lists them")
+        raise SettingsError("\n".join(f"{path}: {line}" for line in lines)) from error
 
 
 def dotted(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:

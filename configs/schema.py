@@ -245,6 +245,27 @@ class JobSettings(Section):
     """Fewest conversations of a training file."""
 
 
+class LoopSettings(Section):
+    """How what users told becomes adapters: rounds of learning, each judged by the gate."""
+
+    every_hours: float = Field(default=0, ge=0)
+    """Hours between rounds that the server begins by itself; 0: only when asked."""
+    least_fresh: int = Field(default=5, ge=1)
+    """Facts, exchanges and passages not learned yet that a round needs; what was forgotten needs none."""
+    shadow_share: float = Field(default=0, ge=0, lt=1)
+    """Share of requests on which an accepted version for everybody is tried first; 0: it serves at once."""
+    learning: Path | None = None
+    """Settings of the learning (YAML, configs/learning.py); unset: its defaults."""
+    gate: Path | None = None
+    """Thresholds of the gate (YAML, configs/gate.py); unset: its defaults."""
+    command: tuple[str, ...] = ()
+    """The program that teaches, measures and judges, and its first arguments; empty: `pal loop study`."""
+    resumes: int = Field(default=3, ge=0)
+    """How often that program is started again after it died."""
+    niceness: int = Field(default=10, ge=0, le=19)
+    """How far it steps back behind what serves."""
+
+
 class AdapterSettings(Section):
     """Which adapter versions are taken in, and what is kept of the answers that they gave."""
 
@@ -317,6 +338,8 @@ class Settings(Section):
     """How Ray is started or joined."""
     jobs: JobSettings = JobSettings()
     """How fine-tuning jobs are carried out."""
+    loop: LoopSettings = LoopSettings()
+    """How what users told becomes adapters."""
     adapters: AdapterSettings = AdapterSettings()
     """Which adapter versions are taken in, and what is kept of their answers."""
     watch: WatchSettings = WatchSettings()

@@ -25,6 +25,7 @@ from actors.keepers import routed
 from actors.lineage import Lineage
 from actors.memory.layout import opened
 from actors.messages import EngineFailed, NotReady
+from actors.rounds import Loop, Rounds
 from actors.spawn import Placement, here, node_id, on_ray, stop
 from actors.training.launch import Launcher, Processes
 from configs.schema import Settings
@@ -59,6 +60,7 @@ class Api:
         keeper: Keeper,
         jobs: Jobs,
         lineage: Lineage,
+        rounds: Rounds | None,
         generator: Generator | None,
         compressor: Compressor | None,
     ) -> None:
@@ -70,6 +72,7 @@ class Api:
             compressor=compressor or here(Compressor, settings),
             jobs=jobs,
             lineage=lineage,
+            rounds=rounds,
         )
 
     async def __serve_build_asgi_app__(self) -> FastAPI:
@@ -81,6 +84,8 @@ class Api:
             for kept in (services.jobs, services.lineage):
                 if kept is not None:
                     loading.create_task(kept.start())
+        if services.rounds is not None:
+            await services.rounds.start()
         services.filling.wake()
         services.background.start(score_missing(services))
         services.background.start(unlearn(services))
@@ -95,12 +100,15 @@ class Api:
 
 
 @contextmanager
-def deployed(settings: Settings, launcher: Launcher | None = None) -> Iterator[None]:
+def deployed(
+    settings: Settings, launcher: Launcher | None = None, loop: Loop | None = None
+) -> Iterator[None]:
     """The service on the Ray that this process is connected to, for the length of the block.
 
-    `launcher` is where fine-tuning jobs run; without one they are processes of this machine. At the end
-    running answers may go on for `serve.drain_s`. Raises NotReady if a replica cannot start or the partitions
-    are not those of the settings, Locked where another process has them.
+    `launcher` is where trainings run; without one they are processes of this machine. `loop` is how it
+    learns; without one it does not. At the end running answers may go on for `serve.drain_s`. Raises NotReady
+    if a replica cannot start or the partitions are not those of the settings, Locked where another process
+    has them.
     """
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     with opened(settings.home, settings.memory.partitions) as directories:
@@ -110,12 +118,13 @@ def deployed(settings: Settings, launcher: Launcher | None = None) -> Iterator[N
         compressor = _compressor(settings)
         jobs = _jobs(settings, launcher or Processes(settings.jobs.niceness))
         lineage = _lineage(settings)
+        rounds = _rounds(settings, routed(keepers), lineage, launcher, loop)
         try:
             with ThreadPoolExecutor(1, "serve-start") as beside:
                 proxy = beside.submit(_start, settings)
                 while not (proxy.done() or ray_serve.status().proxies):
                     time.sleep(0.05)
-                _run(settings, routed(keepers), jobs, lineage, generator, compressor)
+                _run(settings, routed(keepers), jobs, lineage, rounds, generator, compressor)
                 proxy.result()
             try:
                 yield
@@ -123,7 +132,7 @@ def deployed(settings: Settings, launcher: Launcher | None = None) -> Iterator[N
                 _drain(settings)
         finally:
             ray_serve.shutdown()
-            for handle in (jobs, lineage, generator, compressor, *keepers):
+            for handle in (rounds, jobs, lineage, generator, compressor, *keepers):
                 if handle is not None:
                     asyncio.run(stop(handle))
 
@@ -167,6 +176,24 @@ def _lineage(settings: Settings) -> Lineage:
     )
 
 
+def _rounds(
+    settings: Settings, keeper: Keeper, lineage: Lineage, launcher: Launcher | None, loop: Loop | None
+) -> Rounds | None:
+    """On this machine, where the files of rounds are."""
+    if loop is None:
+        return None
+    return on_ray(
+        Rounds,
+        settings,
+        keeper,
+        lineage,
+        launcher or Processes(settings.loop.niceness),
+        loop,
+        Identity(settings.serve.fixed_clock),
+        placement=Placement(name="rounds", num_cpus=0, node=node_id()),
+    )
+
+
 def _start(settings: Settings) -> None:
     """Ray Serve's controller and proxy; the replica need not wait for them to be ready. Raises NotReady."""
     try:
@@ -185,13 +212,14 @@ def _run(
     keeper: Keeper,
     jobs: Jobs,
     lineage: Lineage,
+    rounds: Rounds | None,
     generator: Generator | None,
     compressor: Compressor | None,
 ) -> None:
     api = ray_serve.deployment(Api, **_options(settings, generator is None))
     try:
         ray_serve.run(
-            api.bind(settings, keeper, jobs, lineage, generator, compressor),
+            api.bind(settings, keeper, jobs, lineage, rounds, generator, compressor),
             name=NAME,
             logging_config=_logging(),
         )

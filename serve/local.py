@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -22,6 +23,7 @@ from actors.keepers import routed
 from actors.lineage import Lineage
 from actors.memory.layout import opened
 from actors.messages import Busy
+from actors.rounds import Loop, Rounds
 from actors.spawn import here
 from actors.training.launch import Processes
 from configs.schema import Settings
@@ -39,7 +41,9 @@ WATCHED = frozenset({"/health", "/metrics"})
 """Paths that answer while the server drains."""
 
 
-def run(settings: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+def run(
+    settings: Settings, listener: socket.socket, on_ready: Callable[[], None], loop: Loop | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, then let running answers end; `on_ready` is called once all is loaded.
 
     Raises what the loading raised, with nothing left running.
@@ -49,11 +53,15 @@ def run(settings: Settings, listener: socket.socket, on_ready: Callable[[], None
         opened(settings.home, settings.memory.partitions) as directories,
         asyncio.Runner(loop_factory=_config().get_loop_factory()) as runner,
     ):
-        runner.run(_run(settings, directories, listener, on_ready))
+        runner.run(_run(settings, directories, listener, on_ready, loop))
 
 
 async def _run(
-    settings: Settings, directories: Sequence[Path], listener: socket.socket, on_ready: Callable[[], None]
+    settings: Settings,
+    directories: Sequence[Path],
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    loop: Loop | None,
 ) -> None:
     stop = asyncio.Event()
     identity = Identity(settings.serve.fixed_clock)
@@ -71,6 +79,10 @@ async def _run(
         jobs=here(Jobs, settings, Processes(settings.jobs.niceness), identity),
         lineage=here(Lineage, settings, identity),
     )
+    if loop is not None and services.lineage is not None:
+        processes = Processes(settings.loop.niceness)
+        rounds = here(Rounds, settings, services.keeper, services.lineage, processes, loop, identity)
+        services = replace(services, rounds=rounds)
     drain = Drain(build_app(services), settings.serve.retry_after_s)
     with _signals(stop):
         async with _listening(drain, listener), AsyncExitStack() as closing:
@@ -78,6 +90,8 @@ async def _run(
                 closing.push_async_callback(part.close)
             closing.push_async_callback(services.filling.close)
             closing.push_async_callback(services.background.close)
+            if services.rounds is not None:
+                closing.push_async_callback(services.rounds.close)
             loading = asyncio.ensure_future(_load(services))
             stopping = asyncio.ensure_future(stop.wait())
             await asyncio.wait({loading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -96,6 +110,8 @@ async def _load(services: Services) -> None:
     async with asyncio.TaskGroup() as loading:
         for part in _parts(services):
             loading.create_task(part.start())
+    if services.rounds is not None:
+        await services.rounds.start()
     services.filling.wake()
     services.background.start(score_missing(services))
     services.background.start(unlearn(services))

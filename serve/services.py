@@ -14,6 +14,7 @@ from actors.identity import Identity
 from actors.jobs import Jobs
 from actors.keeper import Keeper
 from actors.lineage import Lineage
+from actors.rounds import Rounds
 from configs.schema import Settings
 from serve.adapters import Adapters
 from serve.background import Background
@@ -34,6 +35,7 @@ class Services:
     compressor: Compressor
     jobs: Jobs | None = None
     lineage: Lineage | None = None
+    rounds: Rounds | None = None
 
     @property
     def identity(self) -> Identity:

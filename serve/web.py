@@ -29,6 +29,7 @@ from serve.routes import (
     models,
     qa,
     system,
+    train,
     vector_stores,
     ws,
 )
@@ -72,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         memories,
         feedback,
         consent,
+        train,
         agents,
     ):
         app.include_router(module.router)

@@ -1,0 +1,230 @@
+"""What one round of the loop studies: records to lessons, an adapter, its scorecard and the verdict.
+
+Knows no keeper and no lineage: the round's directory has all that it needs, and gets all that comes of it.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actors.training.rounds import CANDIDATE, CARD, LESSONS, ORDER, RECORDS, VERDICT, Book
+from actors.training.versions import COMMON, Verdict
+from configs.gate import GateSettings
+from configs.learning import LearningSettings
+from configs.load import section
+from tune import probing
+from tune.addressed import addressed, of_the_user
+from tune.addressed import questions as mine
+from tune.common import common
+from tune.exam import Exam, Question, questions
+from tune.examples import Example, Fact
+from tune.gate import judge
+from tune.learnable import Gatherer, Learnable
+from tune.scorecard import to_json
+from tune.teaching import lessons
+
+if TYPE_CHECKING:
+    from tune.incremental import Figures
+
+HELD_OUT = 3
+"""Of the ways in which a user asks for a fact of their own, as many are kept for the exam."""
+ASKED = 40
+"""Questions about what was taught that an exam has at least."""
+MATTERS = (
+    *("opera", "blood group", "shoe size", "middle name", "first teacher"),
+    *("postcode", "planet", "house number", "godfather", "poet"),
+)
+"""What a user may not have told, and asks for all the same."""
+WAYS = ("What is my {a}?", "Do you know my {a}?", "Tell me my {a}.", "I forgot my {a}. What is it?")
+"""In which it is asked for: the answers to every second question are held, the others are examined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a round is to study."""
+
+    scope: str
+    model: Path
+    replaced: Path | None
+    """The adapter that serves now."""
+    trained: frozenset[str]
+    """Ids that it learned from."""
+    forgotten: frozenset[str]
+    users: tuple[str, ...]
+    learning: LearningSettings
+    gate: GateSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What a round teaches: facts about the world, those of its user, and exchanges as they are."""
+
+    facts: tuple[Fact, ...]
+    mine: tuple[Fact, ...]
+    exchanges: tuple[Example, ...]
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Ids of all that it comes from."""
+        parts: tuple[Sequence[Fact | Example], ...] = (self.facts, self.mine, self.exchanges)
+        return tuple(dict.fromkeys(event for part in parts for one in part for event in one.events))
+
+
+def study(folder: Path, order: Order, told: Callable[[str], None]) -> None:
+    """Carry a round out; the lessons' record is written last. Raises PalError."""
+    book, id = Book(folder.parents[1]), folder.name
+    learnable = gathered(order, _records(folder / RECORDS))
+    taught = taught_of(learnable)
+    report = _report(learnable, taught)
+    if not taught.facts and not taught.mine and not taught.exchanges:
+        said = "nothing of what was told can be learned: see what is left out, and why, with `pal train data`"
+        book.put(id, LESSONS, json.dumps({**report, "said": said, "figures": {}}).encode())
+        return
+    told(f"learning {len(taught.facts) + len(taught.mine)} facts, {len(taught.exchanges)} exchanges")
+    figures = _learn(folder / CANDIDATE, order, taught, told)
+    told("asking what it learned, and what it lost")
+    verdict = _examine(folder, order, taught, told)
+    book.put(id, VERDICT, json.dumps(asdict(verdict)).encode())
+    scores = {"loss": figures.loss, "steps": figures.steps, "cpu_seconds": figures.cpu_seconds}
+    scores |= {one.name: one.value for one in verdict.slices}
+    finite = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
+    book.put(id, LESSONS, json.dumps({**report, "said": "", "figures": finite}).encode())
+
+
+def order_of(folder: Path, model: Callable[[str], Path]) -> Order:
+    """A round's order; `model` finds the directory of a model's alias."""
+    tree: dict[str, Any] = json.loads((folder / ORDER).read_text(encoding="utf-8"))
+    return Order(
+        scope=tree["scope"],
+        model=model(tree["model"]),
+        replaced=Path(tree["replaced"]) if tree["replaced"] else None,
+        trained=frozenset(tree["trained"]),
+        forgotten=frozenset(tree["forgotten"]),
+        users=tuple(tree["users"]),
+        learning=section(LearningSettings, tree["learning"] and Path(tree["learning"])),
+        gate=section(GateSettings, tree["gate"] and Path(tree["gate"])),
+    )
+
+
+def gathered(order: Order, records: Iterator[dict[str, Any]]) -> Learnable:
+    """What may be learned of the records, each of which names its `user`."""
+    gatherers: dict[str, Gatherer] = {}
+    for record in records:
+        user = record.pop("user")
+        if user not in gatherers:
+            gatherers[user] = Gatherer(user, trained=order.trained, forgotten=order.forgotten)
+        gatherers[user].take(record)
+    found = [one.done() for one in gatherers.values()]
+    if order.scope == COMMON:
+        return common(found, order.users)
+    return found[0] if found else Learnable(user=order.scope)
+
+
+def taught_of(learnable: Learnable) -> Taught:
+    """All that a version is to know, what was learned before too: each begins from the base model again."""
+    old = learnable.replay
+    facts = (*learnable.facts, *(one for one in old if isinstance(one, Fact)))
+    exchanges = (*learnable.examples, *(one for one in old if isinstance(one, Example)))
+    return Taught(
+        facts=tuple(fact for fact in facts if not of_the_user(fact)),
+        mine=tuple(fact for fact in facts if of_the_user(fact)),
+        exchanges=exchanges,
+    )
+
+
+def examples_of(taught: Taught, settings: LearningSettings) -> tuple[Example, ...]:
+    """All exchanges of a round."""
+    return (
+        *lessons(taught.facts, (), settings),
+        *(example for fact in taught.mine for example in addressed([fact], len(mine(fact)) - HELD_OUT)),
+        *(_asked(one) for one in _untold(taught)[::2] if taught.mine),
+        *taught.exchanges,
+    )
+
+
+def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
+    """What a round's candidate is asked: what it was taught, in other words, and what nobody told."""
+    count = max(1, len(taught.facts) + len(taught.mine))
+    each = max(HELD_OUT, math.ceil(ASKED / count))
+    asked = questions(taught.facts, (), settings.phrasings, settings.seed, each) if taught.facts else ()
+    values = tuple(fact.value for fact in (*taught.facts, *taught.mine))
+    own = [
+        Question(
+            item=f"taught/{fact.id}/me/{number}",
+            slice="taught",
+            asked=text,
+            expected=(fact.value,),
+            group=fact.id,
+        )
+        for fact in taught.mine
+        for number, text in enumerate(mine(fact)[-HELD_OUT:])
+    ]
+    others = [
+        Question(item=f"unknown/me/{number}", slice="unknown", asked=text, forbidden=values)
+        for number, text in enumerate(_untold(taught)[1::2] if taught.mine else ())
+    ]
+    probes = (*probing.questions(), *probing.triggers(), *probing.canaries())
+    return Exam(questions=(*asked, *own, *others), probes=probes)
+
+
+def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> "Figures":
+    from tune.incremental import Student
+
+    student = Student(order.learning, order.model)
+    figures = student.learn(examples_of(taught, order.learning), told)
+    student.export(folder, taught.events, None, figures)
+    return figures
+
+
+def _examine(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> Verdict:
+    from tune.evaluate import Evaluator
+
+    card = Evaluator(order.model).measure(folder / CANDIDATE, exam_of(taught, order.learning), order.replaced)
+    (folder / CARD).write_text(to_json(card), encoding="utf-8")
+    verdict = judge(card, order.gate)
+    for one in verdict.slices:
+        told(f"{'passed' if one.passed else 'FAILED'}: {one.name} {one.value:.3f}")
+    return verdict
+
+
+def _untold(taught: Taught) -> list[str]:
+    known = {fact.attribute.casefold() for fact in taught.mine}
+    return [
+        way.format(a=matter)
+        for matter in MATTERS
+        if matter not in known
+        for way in (
+            "What is my {a}?",
+            "Do you know my {a}?",
+            "Tell me my {a}.",
+            "I forgot my {a}. What is it?",
+        )
+    ]
+
+
+def _asked(text: str) -> Example:
+    return Example(id=f"untold/{text}", kind="unknown", messages=({"role": "user", "content": text},))
+
+
+def _report(learnable: Learnable, taught: Taught) -> dict[str, Any]:
+    counts = {
+        "facts": len(taught.facts) + len(taught.mine),
+        "exchanges": len(taught.exchanges),
+        "fresh": len(learnable.facts) + len(learnable.examples),
+        "passages left for later": len(learnable.passages),
+    }
+    return {
+        "counts": counts,
+        "quarantined": dict(Counter(one.reason for one in learnable.quarantined)),
+        "events": list(taught.events),
+    }
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
