@@ -38,8 +38,8 @@ def render_lessons(
     """Token ids as `render_chat` gives them and, for each, whether a model is to learn to write it.
 
     `taught` are the places of the messages to learn: what stands after an opened answer, up to the control
-    token that ends it. One lesson that ends with the last of them; where the template shows a past answer
-    otherwise than it was written, as some do with reasoning, one lesson for each.
+    token that ends it. One lesson that ends with the last of them; where a past answer is shown otherwise
+    than it was written, by the template, as some do with reasoning, or in other tokens, one lesson for each.
     Raises InvalidRequest as `render_chat`, and where nothing precedes an answer.
     """
     messages, tools = _readable(tokenizer, prompt)
@@ -62,9 +62,15 @@ def render_lessons(
                 param=f"messages[{place}]",
             )
         spans.append((opened, closed))
-    whole = spans[-1][1] if spans else ""
-    lessons = [spans] if all(whole.startswith(closed) for _, closed in spans) else [[span] for span in spans]
-    return [_lesson(tokenizer, lesson, hidden) for lesson in lessons if lesson]
+    if not spans:
+        return []
+    opened, whole = spans[-1]
+    if all(whole.startswith(closed) for _, closed in spans):
+        lesson = _lesson(tokenizer, spans, hidden)
+        before = _encode(tokenizer, opened, hidden)
+        if lesson[0][: len(before)] == before:
+            return [lesson]
+    return [_lesson(tokenizer, [span], hidden) for span in spans]
 
 
 def _lesson(
