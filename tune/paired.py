@@ -36,7 +36,8 @@ class Loss:
     def chance(self) -> float:
         """How likely so many more lost than won are, were nothing worse: McNemar's exact test, one-sided."""
         lost, total = len(self.lost), len(self.lost) + self.won
-        return math.fsum(math.comb(total, more) for more in range(lost, total + 1)) / 2**total
+        ways = sum(math.comb(total, more) for more in range(lost, total + 1))
+        return float(ways / 2**total)
 
 
 def of(arm: Arm, *names: SliceName) -> dict[str, Answered]:
