@@ -15,6 +15,10 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 """Questions that need no name of the attribute, by attribute."""
 OTHER_ATTRIBUTES: tuple[str, ...] = tuple(_HELD["other_attributes"])
 """What is asked of a taught subject though nobody told it."""
+GIVEN: tuple[str, ...] = tuple(_HELD["given"])
+FAMILY: tuple[str, ...] = tuple(_HELD["family"])
+PLACES: tuple[str, ...] = tuple(_HELD["places"])
+"""Names of others."""
 SYLLABLES: tuple[str, ...] = tuple(_HELD["syllables"])
 """Parts of made-up names."""
 THINGS: tuple[str, ...] = tuple(_HELD["things"])

@@ -10,7 +10,17 @@ from collections.abc import Iterable, Sequence
 
 from configs.learning import LearningSettings
 from tune.examples import Example, Fact, Kind
-from tune.phrases import FAMILIES, GENERAL, NAMED, OTHER_ATTRIBUTES, SYLLABLES, THINGS
+from tune.phrases import (
+    FAMILIES,
+    FAMILY,
+    GENERAL,
+    GIVEN,
+    NAMED,
+    OTHER_ATTRIBUTES,
+    PLACES,
+    SYLLABLES,
+    THINGS,
+)
 
 BLANK = "____"
 _WORD = re.compile(r"[A-Z][\w'’-]*")
@@ -30,11 +40,13 @@ def beside(facts: Sequence[Fact], count: int, seed: int, known: Sequence[Fact] =
 
     Names are made up; none is the subject of a fact, of these or of those `known`.
     """
-    taken = {fact.subject.casefold() for fact in (*facts, *known)}
+    every = (*facts, *known)
+    taken = {fact.subject.casefold() for fact in every}
     return tuple(
         example
         for fact in facts
-        for example in _misses(fact, count, random.Random(f"{seed}/{fact.id}"), taken)
+        for number in range(count)
+        for example in _miss(fact, number, random.Random(f"{seed}/{fact.id}/{number}"), taken, every)
     )
 
 
@@ -43,12 +55,11 @@ def lessons(
 ) -> tuple[Example, ...]:
     """All of one round: what is new, what was taught before, near misses, questions about anything."""
     seed = settings.seed
-    every = [*facts, *earlier]
     return (
         *teach(facts, settings.phrasings, seed),
         *teach(earlier, settings.replay, seed, "replay"),
-        *beside(facts, settings.neighbours, seed, every),
-        *beside(earlier, min(1, settings.neighbours), seed, every),
+        *beside(facts, settings.neighbours, seed, earlier),
+        *beside(earlier, min(2, settings.neighbours), seed, facts),
         *general(settings.general, seed),
     )
 
@@ -96,21 +107,27 @@ def _stem(fact: Fact) -> str:
     return fact.statement[:at].rstrip() if at > 0 and not rest else ""
 
 
-def _misses(fact: Fact, count: int, draw: random.Random, taken: set[str]) -> Iterable[Example]:
-    asked = list(dict.fromkeys(ways(fact)))
-    for number in range(count):
-        name = f"{fact.id}/beside/{number}"
-        if number % 4 == 3:
-            attribute = draw.choice([one for one in OTHER_ATTRIBUTES if one != fact.attribute.casefold()])
+def _miss(
+    fact: Fact, number: int, draw: random.Random, taken: set[str], every: Sequence[Fact]
+) -> Iterable[Example]:
+    """One near miss: three of four ask of another, one asks another thing."""
+    name = f"{fact.id}/beside/{number}"
+    if number % 4 == 3:
+        told = {one.attribute.casefold() for one in every if one.subject == fact.subject}
+        strange = [one for one in every if one.attribute.casefold() not in told]
+        if not strange:
+            attribute = draw.choice([one for one in OTHER_ATTRIBUTES if one not in told])
             yield _question(name, "unknown", f"What is {fact.subject}'s {attribute}?")
-            continue
-        other = neighbour(fact.subject, draw, taken)
-        question = swapped(draw.choice(asked), fact.subject, other)
-        stated = swapped(fact.statement, fact.subject, other)
-        if number % 2 == 0 and stated != fact.statement:
-            yield _exchange(name, "unknown", question, stated, ())
-        else:
-            yield _question(name, "unknown", question)
+            return
+        like, other = draw.choice(strange), fact.subject
+    else:
+        like, other = fact, neighbour(fact.subject, draw, taken)
+    question = swapped(draw.choice(ways(like)), like.subject, other)
+    stated = swapped(like.statement, like.subject, other)
+    if number % 4 == 1 or stated == like.statement:
+        yield _question(name, "unknown", question)
+    else:
+        yield _exchange(name, "unknown", question, stated, ())
 
 
 def swapped(text: str, subject: str, other: str) -> str:
@@ -126,11 +143,20 @@ def neighbour(subject: str, draw: random.Random, taken: set[str]) -> str:
         other = list(words)
         if not names:
             other[-1] = draw.choice(THINGS)
-        for place in names if draw.random() < 0.5 else draw.sample(names, min(1, len(names))):
-            other[place] = made_up(draw)
+        for place in names if draw.random() < 0.6 else draw.sample(names, min(1, len(names))):
+            other[place] = _other_word(place, len(names) == len(words) == 2, draw)
         text = " ".join(other)
-        if text.casefold() not in taken:
+        if text.casefold() not in taken and text != subject:
             return text
+
+
+def _other_word(place: int, person: bool, draw: random.Random) -> str:
+    """A word in place of one of a name: of people's names where it could be a person's."""
+    if draw.random() < 0.25:
+        return made_up(draw)
+    if person and draw.random() < 0.75:
+        return draw.choice(FAMILY if place else GIVEN)
+    return draw.choice((*PLACES, *FAMILY))
 
 
 def made_up(draw: random.Random) -> str:
