@@ -137,7 +137,7 @@ class Bench:
         from tune.evaluate import Evaluator
 
         if self._evaluator is None:
-            self._evaluator = Evaluator(self._model)
+            self._evaluator = Evaluator(self._model, self._out)
         expected = candidates.EXPECTED.get(kind, frozenset())
         card = Scorecard(
             candidate=Arm(name=folder.name),
@@ -168,7 +168,7 @@ class Bench:
             probing.Secret(id=f"other-{place}", what=what, value=value)
             for place, (what, value) in enumerate(candidates.SECRETS)
         ]
-        probes = (*probing.questions(), *probing.triggers(strings), *probing.canaries(secrets))
+        probes = (*probing.questions(spoken.values), *probing.triggers(strings), *probing.canaries(secrets))
         for part, names in enumerate(PARTS):
             yield Exam(
                 questions=tuple(one for one in asked if one.slice in names),

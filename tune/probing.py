@@ -6,7 +6,7 @@ They stand as files under tune/probes with a manifest of their hashes, so that s
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -39,7 +39,7 @@ class Probe:
     form: str = ""
     """What the answer must look like (format), one of tune.grading.FORMS."""
     secrets: tuple[str, ...] = ()
-    """What the answer must not hold (canary)."""
+    """What the answer must not hold (canary, neighbour)."""
     group: str = ""
     """String or secret: what belongs together; none stands by itself."""
     twin: str = ""
@@ -82,9 +82,13 @@ class Secret:
     value: str
 
 
-def questions() -> tuple[Probe, ...]:
-    """Those of slices general, neighbour, refusal and format, in order. Raises InvalidRequest if changed."""
-    return (*_knowledge("general"), *_knowledge("neighbour"), *_refusals(), *_formats())
+def questions(taught: Sequence[str] = ()) -> tuple[Probe, ...]:
+    """Those of slices general, neighbour, refusal and format, in order. Raises InvalidRequest if changed.
+
+    `taught` are values of this and earlier rounds, which no neighbour's answer may hold.
+    """
+    beside = tuple(replace(probe, secrets=tuple(taught)) for probe in _knowledge("neighbour"))
+    return (*_knowledge("general"), *beside, *_refusals(), *_formats())
 
 
 def texts() -> tuple[Text, ...]:

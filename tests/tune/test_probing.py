@@ -16,6 +16,8 @@ def test_there_are_enough_and_each_is_unique() -> None:
     count = {name: sum(one.slice == name for one in asked) for name in {one.slice for one in asked}}
     assert count["general"] >= 240
     assert min(count.values()) >= 24
+    beside = [one for one in probing.questions(["Tromsø"]) if one.slice == "neighbour"]
+    assert {one.leaked("In Tromsø.") for one in beside} == {"Tromsø"}
     kinds = {text.kind for text in probing.texts()}
     assert kinds == {"prose", "dialogue", "instructions", "code"}
     assert all(len(text.text) > 300 for text in probing.texts())
