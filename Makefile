@@ -55,7 +55,7 @@ test-slow: models ## the tests too slow for every run (vLLM, model conversion)
 	$(BIN)/python -m pytest -m "slow and not gpu" $(ARGS)
 
 lock: setup ## write constraints.txt again from what pyproject.toml allows now
-	@$(UV_ENV) $(BIN)/uv pip compile --quiet pyproject.toml --extra cpu --extra dev --python-version 3.11 \
+	@$(UV_ENV) $(BIN)/uv pip compile --quiet pyproject.toml --extra cpu --extra dev --extra mlflow --python-version 3.11 \
 	  --no-emit-find-links --no-annotate --no-header \
 	  | sed 's/+cpu//' | grep -vE '^(triton|apache-tvm-ffi)==' > constraints.txt
 

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +30,7 @@ class Recorder:
         self._lines = path.open("a", encoding="utf-8")
         self._board = _tensorboard(folder / "tensorboard", since) if settings.tensorboard else None
         self._run = _wandb(folder, settings) if settings.wandb != "off" else None
+        self._mlflow = _Mlflow(folder, settings) if settings.mlflow != "off" else None
         self._gauges = ray_gauges(folder.resolve().name)
 
     def record(self, step: int, figures: Mapping[str, float]) -> None:
@@ -42,6 +45,8 @@ class Recorder:
                 self._board.add_scalar(name, value, step)
         if self._run is not None:
             self._run.log(dict(figures), step=step)
+        if self._mlflow is not None:
+            self._mlflow.record(step, figures)
 
     def close(self) -> None:
         """Flush and close every sink."""
@@ -50,6 +55,8 @@ class Recorder:
             self._board.close()
         if self._run is not None:
             self._run.finish()
+        if self._mlflow is not None:
+            self._mlflow.close()
 
     def __enter__(self) -> Self:
         """Itself, to be closed at the end of the block."""
@@ -60,6 +67,41 @@ class Recorder:
     ) -> None:
         """Close."""
         self.close()
+
+
+class _Mlflow:
+    """One MLflow run, named like the folder; going on writes into the same, where steps may come again."""
+
+    def __init__(self, folder: Path, settings: TrackingSettings) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # Since 3.7 it writes plain files only where they are asked for; a database needs its full package.
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+        try:
+            from mlflow.entities import Metric
+            from mlflow.tracking import MlflowClient
+        except ModuleNotFoundError as error:
+            raise NotReady(
+                "MLflow runs need the package mlflow-skinny: install palimpsest[mlflow]"
+            ) from error
+        local = settings.mlflow == "local"
+        self._metric = Metric
+        self._client = MlflowClient((folder / "mlruns").resolve().as_uri() if local else settings.mlflow)
+        experiment = self._client.get_experiment_by_name(settings.project)
+        known = experiment.experiment_id if experiment else self._client.create_experiment(settings.project)
+        name = folder.resolve().name
+        runs = self._client.search_runs([known], filter_string=f"attributes.run_name = '{name}'")
+        self._id = (runs[0] if runs else self._client.create_run(known, run_name=name)).info.run_id
+
+    def record(self, step: int, figures: Mapping[str, float]) -> None:
+        """Write one step's figures."""
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            self._id, [self._metric(name, value, now, step) for name, value in figures.items()]
+        )
+
+    def close(self) -> None:
+        """Say that the run has ended."""
+        self._client.set_terminated(self._id)
 
 
 def _drop(path: Path, since: int) -> None:
