@@ -35,6 +35,7 @@ MEASUREMENTS = {
     "context": "A context extended: perplexity by position and facts found, before and after training.",
     "gate": "Sound and damaged candidates, trained and measured: who gets through the gate, and why.",
     "learning": "Facts learned into an adapter, arm by arm: recall, leaks, likelihood of texts, costs.",
+    "swap": "Versions come and go under requests; one that harms is taken back; what each user's costs.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
