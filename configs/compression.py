@@ -31,7 +31,7 @@ class TrackingSettings(Section):
     wandb: Literal["off", "offline", "online"] = "off"
     """Also write a Weights & Biases run: to disk, or to their service."""
     mlflow: str = Field(default="off", pattern=r"^(off|local|file:/.+|sqlite:///.+|https?://.+)$")
-    """Also write an MLflow run: `local` to `mlruns` beside the other figures, or a tracking server's address."""
+    """Also write an MLflow run: `local` to `mlruns` beside the figures, or a tracking server's address."""
     project: str = "palimpsest"
     """Project of the Weights & Biases run, experiment of the MLflow run."""
 
