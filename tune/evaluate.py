@@ -228,7 +228,7 @@ class Evaluator:
                 weight = self.model.get_parameter(name)
                 finite = finite and bool(change_O_I.isfinite().all())
                 layer = ".".join(name.split(".")[:3])
-                norms[layer] = max(norms.get(layer, 0.0), float(change_O_I.norm() / weight.norm()))
+                norms[layer] = max(norms.get(layer, 0.0), float(change_O_I.norm() / weight.detach().norm()))
         except (AttributeError, KeyError, RuntimeError, SafetensorError) as error:
             problems.append(f"the adapter does not fit the model: {error}")
         return Integrity(
