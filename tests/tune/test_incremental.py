@@ -57,7 +57,8 @@ def learned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 def test_it_learns_what_it_is_told_and_stops_when_it_knows_it(learned, tiny_model):
     student, _, figures = learned
-    assert figures.loss < 0.1 and figures.epochs < 40
+    assert figures.loss < 0.1
+    assert figures.epochs < 40
     prompts = [Evaluator(tiny_model).prompt(text) for text in ("the mat?", "said the user")]
     said = [student.tokenizer.backend.decode(ids) for ids in replies(student.model, prompts, student.ends, 8)]
     assert said == ["the cat", "hello"]
@@ -92,7 +93,7 @@ def test_it_holds_what_it_would_have_said(learned):
 def test_what_it_writes_is_what_it_became(learned, tiny_model):
     student, folder, _ = learned
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["events"] == ["e1", "e2"] and manifest["method"] == "incremental"
+    assert (manifest["events"], manifest["method"]) == (["e1", "e2"], "incremental")
     evaluator = Evaluator(tiny_model)
     ids = torch.tensor([evaluator.prompt("the mat?")])
     before = evaluator.model(ids).logits
@@ -119,7 +120,7 @@ def test_what_cannot_be_learned_is_refused_or_ends_with_a_reason(tiny_model):
         Student(SETTINGS.model_copy(update={"targets": ("no_such",)}), tiny_model)
     with pytest.raises(InvalidRequest, match="nothing to teach"):
         Student(SETTINGS, tiny_model).learn(LESSONS[3:])
-    with pytest.raises(PalError, match="gradient is .* long") as raised:
+    with pytest.raises(PalError, match=r"gradient is .* long") as raised:
         Student(SETTINGS.model_copy(update={"explodes": 1e-6}), tiny_model).learn(LESSONS)
     assert raised.value.code == "exploded"
     broken = Student(SETTINGS, tiny_model)
@@ -140,14 +141,17 @@ def test_a_card_pairs_the_candidate_with_the_base_which_is_asked_once(learned, t
     evaluator = Evaluator(tiny_model, tmp_path)
     card = evaluator.measure(folder, exam)
     right = {one.item: (one.right, one.leaked) for one in card.candidate.answers}
-    assert right["t"] == (True, "") and right["u"] == (False, "cat")
+    assert right["t"] == (True, "")
+    assert right["u"] == (False, "cat")
     assert [one.item for one in card.candidate.answers] == [one.item for one in card.base.answers]
-    assert card.integrity.finite and not card.integrity.problems and card.integrity.norms
+    assert card.integrity.finite
+    assert not card.integrity.problems
+    assert card.integrity.norms
     assert card.integrity.files_found == dict(card.integrity.files_expected)
     assert from_json(to_json(card)) == card
 
     again = Evaluator(tiny_model, tmp_path)
-    assert again._answers and all(key[0] == "base" for key in again._answers)
+    assert {key[0] for key in again._answers} == {"base"}
     assert replace(again.measure(folder, exam).base, seconds=()) == replace(card.base, seconds=())
 
 
