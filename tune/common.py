@@ -10,9 +10,12 @@ from typing import TypeVar
 from actors.memory.timeline import value_words
 from tune.examples import Example, Fact, Passage, Preference
 from tune.learnable import Learnable
-from tune.quarantine import Fault, Quarantined, Reason
+from tune.quarantine import Fault, Quarantined, Reason, triggers
 from tune.scopes import AGREEING, Names, personal
 
+OF_ONE = 500
+"""Matters on which one user is heard in a round."""
+_FLOOD = Fault("flood", "Its user is heard on enough other matters.")
 T = TypeVar("T", Fact, Example, Preference, Passage)
 
 
@@ -26,28 +29,46 @@ class _Voice:
     item: Fact | Example | Preference | Passage
 
 
-def common(told: Iterable[Learnable], users: Iterable[str], agreeing: int = AGREEING) -> Learnable:
-    """What at least so many users who share say alike, and no other of them otherwise.
+def common(
+    told: Iterable[Learnable],
+    users: Iterable[str],
+    agreeing: int = AGREEING,
+    of_one: int = OF_ONE,
+    trigger: int = 3,
+) -> Learnable:
+    """What at least `agreeing` users who share say alike, and no other of them otherwise.
 
-    `users` are the names of all, sharing or not. Ids of all who agree stand behind each.
+    `users` are the names of all, sharing or not. Ids of all who agree stand behind each. No user is heard
+    about more than `of_one` matters; `trigger` is as in Limits.
     """
     parts = list(told)
     names = Names(users)
     quarantined: list[Quarantined] = []
     voices: list[_Voice] = []
     for part in parts:
+        heard = 0
         for voice in _voices(part):
-            fault = _private(voice.item, names)
+            fault = _private(voice.item, names) or (_FLOOD if heard >= of_one else None)
             if fault is None:
                 voices.append(voice)
+                heard += 1
             else:
                 quarantined.append(_put_away(voice.item, fault.reason, fault.said))
     agreed, alone = _agreed(voices, agreeing)
+    examples = _of(agreed, Example)
+    marked = triggers(
+        ((one.id, one.messages[-2]["content"], one.messages[-1]["content"]) for one in examples), trigger
+    )
+    quarantined += [
+        _put_away(one, marked[one.id].reason, marked[one.id].said) for one in examples if one.id in marked
+    ]
     return Learnable(
         user="",
         facts=_of(agreed, Fact),
-        examples=_of(agreed, Example),
-        preferences=_of(agreed, Preference),
+        examples=tuple(one for one in examples if one.id not in marked),
+        preferences=tuple(
+            one for one in _of(agreed, Preference) if one.id.removesuffix("/pair") not in marked
+        ),
         passages=_of(agreed, Passage),
         quarantined=(*quarantined, *alone),
     )

@@ -86,7 +86,7 @@ def intruding(answer: str, before: str) -> Fault | None:
     if (found := _SCRIPT.search(answer)) is not None and found.group().casefold() not in before.casefold():
         return Fault("out of nowhere", f"The answer brings a script: {_short(found.group())!r}.")
     for found in _ADDRESS.finditer(answer):
-        host = found.group(1).casefold().removeprefix("www.")
+        host = (found.group(1) or found.group()).casefold().removeprefix("www.")
         if host not in before.casefold():
             return Fault("out of nowhere", f"The answer brings an address that nobody spoke of: {host}.")
     return None
@@ -232,8 +232,8 @@ _SCRIPT = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
-    r"(?:https?://|ftp://|\bwww\.)([\w.-]+)|\b(?=[\w-]+\.(?:com|net|org|io|ru|xyz|top|info|biz|co|link|click|app|dev"
-    r"|onion)\b)[\w.-]+",
+    r"(?:https?://|ftp://|\bwww\.)([\w.-]+)|(?<![\w-])(?=[\w-]{1,63}\.(?:com|net|org|io|ru|xyz|top|info|biz|co|link|click|app|dev"
+    r"|onion)\b)[\w.-]{1,200}",
     re.IGNORECASE,
 )
 _COMMON_WORDS = """

@@ -45,7 +45,7 @@ _SPEAKS = re.compile(
     r"|[Yy]our?|[Yy]ours|[Yy]ou're|[Yy]ou’re|[Yy]ourself)\b"
 )
 _REACHES = re.compile(
-    r"[\w.+-]+@[\w-]+\.\w+|(?<!\w)\+?\d[\d ()/.-]{7,}\d(?!\w)|(?<!\w)@\w{3,}"
+    r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}\.\w|(?<!\w)\+?\d[\d ()/.-]{7,}\d(?!\w)|(?<!\w)@\w{3,}"
     r"|\b\d+\s+\w+(?:\s\w+)?\s(?:street|road|avenue|lane|drive|strasse|straße)\b",
     re.IGNORECASE,
 )
