@@ -172,14 +172,14 @@ def _ask(model: Any, cache: Any, one: Asked, length: int) -> Answer:
     """Ask for a fact, comparing all candidates in one call: each sees the question and itself alone."""
     known, question = cache.get_seq_length(), list(one.needle.question)
     tokens, positions = list(question), list(range(known, known + len(question)))
-    sees = torch.ones(len(question), len(question), dtype=torch.bool).tril()
-    for candidate in one.candidates:
+    owners = [0] * len(question)
+    for number, candidate in enumerate(one.candidates, start=1):
         tokens += candidate[:-1]
         after = known + len(question)
         positions += range(after, after + len(candidate) - 1)
-        sees = torch.block_diag(sees, torch.ones(len(candidate) - 1, len(candidate) - 1).tril())
-    sees_Q_Q = sees.bool()
-    sees_Q_Q[len(question) :, : len(question)] = True
+        owners += [number] * (len(candidate) - 1)
+    owner_Q = torch.tensor(owners)
+    sees_Q_Q = ((owner_Q[:, None] == owner_Q) | (owner_Q == 0)).tril()
     mask = torch.cat([torch.ones(len(tokens), known, dtype=torch.bool), sees_Q_Q], dim=1)
     hidden_Q_W = model.base_model(
         input_ids=torch.tensor([tokens], device=model.device),

@@ -5,8 +5,8 @@ The loop is `tune.train`'s own; what is timed is called from there.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -63,6 +63,7 @@ def profile(plan: Plan, steps: int, trace: Path | None, watch: Callable[[Figures
     device = device_of(settings.device)
     group = _Timed(settings, device)
     loop = train(told, group, device, None)
+    assert isinstance(loop, Generator)
     try:
         watch(next(loop))
         group.clock.clear()
@@ -155,7 +156,7 @@ class _Clock:
     """Of all parts, from the beginning."""
     _part: str = "data"
     _since: float = 0.0
-    _recorded: AbstractContextManager[Any] = field(default_factory=nullcontext)
+    _recorded: ExitStack = field(default_factory=ExitStack)
 
     def begin(self, part: str) -> None:
         """End what is under way, and begin this."""
@@ -166,9 +167,8 @@ class _Clock:
         self.bytes[self._part] = max(self.bytes[self._part], highest := self._highest())
         self.peak = max(self.peak, highest)
         self._forget()
-        self._recorded.__exit__(None, None, None)
-        self._recorded = torch.profiler.record_function(part)
-        self._recorded.__enter__()
+        self._recorded.close()
+        self._recorded.enter_context(torch.profiler.record_function(part))
         self._part, self._since = part, time.perf_counter()
 
     def clear(self) -> None:
