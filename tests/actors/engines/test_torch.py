@@ -219,6 +219,27 @@ async def test_adapters_share_a_batch_and_come_and_go(tiny_model: Path, tmp_path
     await engine.close()
 
 
+async def test_what_is_cached_of_one_version_never_answers_for_another(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """Nor for other weights under the same name: what was cached under a name goes when its adapter does."""
+    long = [3 + n % 300 for n in range(200)]
+    paths = {name: save_adapter(tiny_model, tmp_path / name, seed) for seed, name in enumerate("ab")}
+    engine = await make(tiny_model)
+    answers = {}
+    for name, path in paths.items():
+        await engine.load_adapter(name, path)
+        first, again = [await play(engine, long, name, **GREEDY) for _ in range(2)]
+        assert (first[-1].cached_tokens, again[-1].cached_tokens > 100) == (0, True)
+        answers[name] = ids_of(first)
+        assert ids_of(again) == answers[name]
+    assert answers["a"] != answers["b"]
+    await engine.load_adapter("a", paths["b"])
+    renamed = await play(engine, long, "a", **GREEDY)
+    assert (renamed[-1].cached_tokens, ids_of(renamed)) == (0, answers["b"])
+    await engine.close()
+
+
 @pytest.mark.parametrize("bad", [{"tokens": [320]}, {"tokens": [5], "logit_bias": {320: 1.0}}])
 async def test_ids_the_model_does_not_know_are_refused(engine: TorchEngine, bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):

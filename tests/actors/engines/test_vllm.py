@@ -1,5 +1,6 @@
 import asyncio
 import importlib.util
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from actors.messages import ChatPrompt, EngineFailed, InvalidRequest, NotFound, 
 from configs.schema import EngineSettings, Settings
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
+_numbers = itertools.count()
 FRANCE = ChatPrompt(messages=({"role": "user", "content": "What is the capital of France?"},))
 
 
@@ -29,15 +31,33 @@ def test_settings_become_arguments() -> None:
     assert wide["distributed_executor_backend"] == "ray"
 
 
-def save_adapter(model: Path, path: Path, rank: int = 8) -> Path:
+def save_adapter(model: Path, path: Path, rank: int = 8, seed: int = 0) -> Path:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     config = LoraConfig(r=rank, lora_alpha=64, target_modules=["q_proj", "up_proj"], init_lora_weights=False)
     get_peft_model(AutoModelForCausalLM.from_pretrained(str(model)), config).save_pretrained(str(path))
     return path
+
+
+async def _check_that_nothing_stale_is_cached(generator: Generator, v1: Path, other: Path) -> None:
+    """Versions take each other's place; other weights under a name that was used before are new."""
+    words = " ".join(f"word{number}" for number in range(150))
+    prompt = ChatPrompt(messages=({"role": "user", "content": f"{words} What is this?"},))
+
+    async def answer(name: str, path: Path) -> tuple[str, int]:
+        asked = Sampling(max_tokens=16, temperature=0.0)
+        source = generator.generate(f"cache-{name}-{next(_numbers)}", prompt, asked, name, path)
+        deltas = [delta async for delta in source]
+        return text_of(deltas), deltas[-1].cached_tokens
+
+    first, again, before = await answer("v1", v1), await answer("v1", v1), await answer("v3", other)
+    assert first[0] == again[0] != before[0]
+    assert first[1] == before[1] == 0 < again[1]
+    assert await answer("v1", v1) == again
+    assert (await answer("v1", other))[0] == before[0]
 
 
 async def play(
@@ -95,15 +115,14 @@ async def test_everything_that_vllm_does(model_dir: Path, tmp_path: Path) -> Non
     await stream.aclose()
     assert (await generator.health()).running == 0
 
-    await generator.load_adapter("v1", save_adapter(model_dir, tmp_path / "v1"))
+    v1, other = [save_adapter(model_dir, tmp_path / f"v{seed}", seed=seed) for seed in (1, 2)]
+    await generator.load_adapter("v1", v1)
     adapted, same = await asyncio.gather(play(generator, "lora", "v1"), play(generator, "base"))
     assert text_of(adapted) != text_of(same) == text_of(plain)
-    with pytest.raises(InvalidRequest, match="max_adapters"):
-        await generator.load_adapter("v2", tmp_path / "v1")
-    await generator.unload_adapter("v1")
+    await _check_that_nothing_stale_is_cached(generator, v1, other)
     with pytest.raises(InvalidRequest, match="does not fit"):
         await generator.load_adapter("wide", save_adapter(model_dir, tmp_path / "wide", rank=64))
-    await generator.load_adapter("v2", tmp_path / "v1")
+    await generator.load_adapter("v2", v1)
     assert text_of(await play(generator, "again", "v2")) == text_of(adapted)
     await generator.unload_adapter("v2")
     with pytest.raises(NotFound):
