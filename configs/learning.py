@@ -24,6 +24,8 @@ class LearningSettings(Section):
     """Ways in which each fact is asked for."""
     neighbours: int = Field(default=4, ge=0)
     """Questions beside each fact, about others that were never taught: the model's own answers are held."""
+    beside: float = Field(default=0.75, ge=0)
+    """Near misses of one step for each taught exchange: those whose answers have moved most."""
     general: int = Field(default=48, ge=0)
     """Questions about anything whose own answers are held."""
     texts: int = Field(default=32, ge=0)

@@ -222,7 +222,7 @@ class _Round:
         self.last: dict[str, float] = {}
         self.draw = random.Random(self.settings.seed)
         self.optimiser = torch.optim.AdamW(student.trained, weight_decay=self.settings.weight_decay)
-        self.pools: dict[str, list[Lesson]] = {}
+        self.pool: list[Lesson] = []
 
     def run(self) -> None:
         """Until it knows, or its time or epochs are over."""
@@ -234,7 +234,7 @@ class _Round:
                 if time.process_time() - self.began > self.settings.cpu_seconds:
                     return
             self.figures.epochs = epoch + 1
-            self.figures.loss = sum(self.last.values()) / len(self.last)
+            self.figures.loss = sum(self.last[one.id] for one in self.taught) / len(self.taught)
             self.figures.losses.append(self.figures.loss)
             self.told(
                 f"epoch {epoch + 1}: {len(order)} lessons, loss {self.figures.loss:.3f}, neighbours "
@@ -258,8 +258,8 @@ class _Round:
 
     def _step(self, taught: Sequence[Lesson], at: float) -> None:
         share = len(taught) / len(self.taught)
-        near = self._some("near", self.near, math.ceil(share * len(self.near)))
-        far = self._some("far", self.far, math.ceil(share * len(self.far)))
+        near = self._farthest(math.ceil(self.settings.beside * len(taught)))
+        far = self._next(math.ceil(share * len(self.far)))
         counts = {"taught": _places(taught), "near": _places(near), "far": _places(far)}
         sums = {"taught": 0.0, "near": 0.0, "far": 0.0}
         mixed = [*taught, *near, *far]
@@ -281,8 +281,7 @@ class _Round:
             nats = float(nats_N[at : at + size].detach().sum())
             at += size
             group, weight = self._group(lesson)
-            if group == "taught":
-                self.last[lesson.id] = nats / size
+            self.last[lesson.id] = nats / size
             sums[group] += nats
             weights += [weight / counts[group]] * size
         (nats_N * torch.tensor(weights)).sum().backward()  # type: ignore[no-untyped-call]
@@ -311,13 +310,17 @@ class _Round:
         self.optimiser.step()
         self.optimiser.zero_grad()
 
-    def _some(self, name: str, lessons: Sequence[Lesson], count: int) -> list[Lesson]:
-        """The next ones of an endless shuffled sequence."""
-        pool = self.pools.setdefault(name, [])
-        while lessons and len(pool) < count:
-            pool.extend(self.draw.sample(lessons, len(lessons)))
-        self.pools[name] = pool[count:]
-        return pool[:count]
+    def _farthest(self, count: int) -> list[Lesson]:
+        """The near misses whose answers have moved most, those that were never looked at first."""
+        order = self.draw.sample(self.near, len(self.near))
+        return sorted(order, key=lambda one: -self.last.get(one.id, math.inf))[:count]
+
+    def _next(self, count: int) -> list[Lesson]:
+        """The next ones of an endless shuffled sequence of what is about anything."""
+        while self.far and len(self.pool) < count:
+            self.pool.extend(self.draw.sample(self.far, len(self.far)))
+        taken, self.pool = self.pool[:count], self.pool[count:]
+        return taken
 
 
 def unlikeliness(logits_N_V: Tensor, part: Row) -> Tensor:
