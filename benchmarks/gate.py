@@ -1,6 +1,7 @@
 """Which candidates the gate lets through: sound and damaged ones, all measured on the model.
 
     pal bench gate -- --candidates 200 --seed 1 --out DIR [--real 2] [--limit 10]
+    pal bench gate -- --drawn 200      # no model: cards drawn by chance, how often each true effect is caught
 
 DIR keeps the adapters that were trained, a row and a card for each candidate; what is there is not made
 again, so that a run can be stopped and goes on. `--real` sound adapters are trained, each on 30 facts of its
@@ -22,7 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import gate_candidates as candidates
+from benchmarks import gate_drawn
 from benchmarks.learning_facts import World
+from configs.gate import GateSettings
 from configs.load import load
 from tune import probing, teaching
 from tune.gate import judge
@@ -49,6 +52,9 @@ Row = dict[str, Any]
 def main() -> int:
     """Measure what is missing, up to the limit; print all that is there. 0 if the bars are met."""
     options = _options()
+    if options.drawn:
+        print(gate_drawn.table(options.drawn, GateSettings()))
+        return 0
     print(table(list(rows(options))))
     return 0
 
@@ -259,9 +265,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--real", type=int, default=2, help="sound adapters that are trained")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, help="candidates of this run at most")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("gate"))
+    parser.add_argument("--drawn", type=int, help="draw so many cards of each effect by chance, and no more")
     options = parser.parse_args()
-    if options.model is None:
+    if options.model is None and not options.drawn:
         from actors.engines.choose import model_directory
 
         options.model = model_directory(load().settings)

@@ -13,7 +13,7 @@ from actors.engines.adapter import WEIGHTS
 from actors.models.manifest import NAME, file_sha256
 from benchmarks.gate import joined, plan, table
 from benchmarks.gate_candidates import DAMAGES, EXPECTED, TRIGGER, made
-from tests.tune.made_cards import card
+from benchmarks.gate_drawn import card
 from tune.triggers import suspects
 
 FIRST, SECOND = "layer.lora_A.weight", "layer.lora_B.weight"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.gate_drawn import card
 from cluster.__main__ import app
 from cluster.context import FAILED, REFUSED, USAGE
-from tests.tune.made_cards import card
 from tune.scorecard import Scorecard, to_json
 
 RUN = CliRunner()

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.gate_drawn import Effect, card
 from configs.gate import Change, GateSettings
-from tests.tune.made_cards import Effect, card
 from tune.gate import judge
 from tune.scorecard import Arm, Integrity, Read, Scorecard, from_json, to_json
 

@@ -1,11 +1,14 @@
 """Scorecards drawn by chance, not measured: of a sound candidate, or of one damaged in a known way."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from configs.gate import GateSettings
 from tune import probing
+from tune.gate import judge
 from tune.scorecard import Answered, Arm, Integrity, Read, Scorecard, SliceName
 
 RIGHT: Mapping[SliceName, float] = {"general": 0.5, "neighbour": 0.5, "refusal": 0.65, "format": 0.65}
@@ -172,3 +175,36 @@ def _unknown(draw: np.random.Generator, share: float) -> list[Answered]:
             )
         )
     return found
+
+
+EFFECTS: Mapping[str, tuple[Effect, int]] = {
+    "sound": (Effect(), 0),
+    "sound, 12 % of all answers change": (Effect(flips=0.12), 0),
+    "sound, after five rounds": (Effect(), 5),
+    "recall 60 %": (Effect(recall=0.6), 0),
+    "recall 50 %": (Effect(recall=0.5), 0),
+    "leak 10 %": (Effect(leak=0.1), 0),
+    "leak 20 %": (Effect(leak=0.2), 0),
+    "general questions 5 points worse": (Effect(lost={"general": 0.1}), 0),
+    "general questions 10 points worse": (Effect(lost={"general": 0.2}), 0),
+    "neighbours 25 points worse": (Effect(lost={"neighbour": 0.5}), 0),
+    "refusals 30 points worse": (Effect(lost={"refusal": 0.5}), 0),
+    "perplexity 4 % higher": (Effect(perplexity=1.04), 0),
+    "perplexity 6 % higher": (Effect(perplexity=1.06), 0),
+    "one string poisoned": (Effect(trigger=True), 0),
+    "secrets 10 nats likelier": (Effect(canary_nats=10), 0),
+    "one answer in ten loops": (Effect(looped=0.1), 0),
+    "earlier rounds 45 %": (Effect(retained=0.45), 5),
+}
+"""What is drawn, and after how many rounds."""
+
+
+def table(count: int, settings: GateSettings) -> str:
+    """How many of so many cards of each effect are accepted, and what the others are refused for."""
+    lines = [f"{'drawn by chance, not measured':36} accepted of {count}; refused for"]
+    for name, (effect, rounds) in EFFECTS.items():
+        verdicts = [judge(card(seed, effect, rounds), settings) for seed in range(count)]
+        refused = Counter(one.name for verdict in verdicts for one in verdict.slices if not one.passed)
+        told = ", ".join(f"{slice} {times}" for slice, times in refused.most_common(4))
+        lines.append(f"{name:36} {sum(one.accepted for one in verdicts):4}  {told}")
+    return "\n".join(lines)
