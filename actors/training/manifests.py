@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from actors.engines.adapter import CONFIG, WEIGHTS, check_context
+from actors.engines.adapter import CONFIG, WEIGHTS
 from actors.memory.database import sync_names
 from actors.messages import InvalidRequest, Json, NotFound, NotReady
 from actors.models.manifest import NAME, file_sha256, name_and_hash
@@ -80,7 +80,6 @@ def read_manifest(folder: Path) -> dict[str, Json] | None:
         raise refused(f"{NAME} is not JSON: {error}") from error
     if not isinstance(manifest, dict):
         raise refused(f"{NAME} holds no object")
-    check_context(manifest)
     for key, kind in KEYS.items():
         if not isinstance(manifest.get(key, None if key == "base_model_hash" else ...), kind):
             raise refused(f"{NAME}: {key} is missing, or of the wrong type")
@@ -136,7 +135,6 @@ def check_content(draft: Path, manifest: Mapping[str, Json] | None, base: Base) 
         if reason:
             raise refused(reason)
     try:
-        check_adapter(draft)
         check_weights(draft, base.path)
     except InvalidRequest as error:
         raise refused(error.message) from error
