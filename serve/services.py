@@ -55,8 +55,7 @@ class Services:
     @cached_property
     def watch(self) -> Watch:
         """Whether the versions that serve do harm."""
-        watch, replicas = self.settings.watch, self.settings.cluster.replicas
-        return Watch(watch, replicas, self.generator, self.lineage, self.background)
+        return Watch(self.settings.watch, self.generator, self.lineage, self.background)
 
     @cached_property
     def swap(self) -> Swap:

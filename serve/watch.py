@@ -63,13 +63,12 @@ class Watch:
     def __init__(
         self,
         settings: WatchSettings,
-        replicas: int,
         generator: Generator,
         lineage: Lineage | None,
         background: Background,
     ) -> None:
         self._settings = settings
-        self._limit = float(settings.false_alarm_requests * len(SIGNALS) * replicas)
+        self._limit = float(settings.false_alarm_requests * len(SIGNALS))
         self._generator = generator
         self._lineage = lineage
         self._background = background

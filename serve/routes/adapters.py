@@ -72,6 +72,8 @@ class AdapterVersion(Reply):
     files: dict[str, str]
     path: str
     history: list[HistoryEntry] | None = None
+    live: dict[str, Any] | None = None
+    """What the replica that replies has seen of it: answers, ratings, how near each band is to its end."""
 
 
 class AdapterList(Reply):
@@ -104,7 +106,8 @@ async def list_versions(services: ServicesDep, user: UserDep) -> AdapterList:
     """All versions; for a user who does not run this server, his own."""
     scope = None if is_operator(user, services.settings) else user
     found = await lineage_of(services).versions(scope)
-    return AdapterList(data=[version_object(version, events=False) for version in found])
+    seen = services.watch.as_json
+    return AdapterList(data=[version_object(one, events=False, live=seen(one.id)) for one in found])
 
 
 @router.get("/adapters/{version_id}")
@@ -114,7 +117,8 @@ async def get_version(version_id: VersionId, services: ServicesDep, user: UserDe
     version = await lineage.get(version_id)
     if version.scope != user and not is_operator(user, services.settings):
         raise NotFound(f"there is no adapter version {version_id!r}", "version")
-    return version_object(version, await lineage.moves(version_id))
+    moves, live = await lineage.moves(version_id), services.watch.as_json(version_id)
+    return version_object(version, moves, live=live)
 
 
 @router.post("/adapters/import")
@@ -178,7 +182,11 @@ async def behind(lineage: Lineage, answer_id: str, user: str | None, *, events: 
 
 
 def version_object(
-    version: Version, moves: list[Move] | None = None, *, events: bool = True
+    version: Version,
+    moves: list[Move] | None = None,
+    *,
+    events: bool = True,
+    live: dict[str, Any] | None = None,
 ) -> AdapterVersion:
     """A version as routes and `pal adapters` show it."""
     told = [HistoryEntry(state=one.state, reason=one.reason, at=one.at) for one in moves or ()]
@@ -191,6 +199,7 @@ def version_object(
         forgotten=version.forgotten,
         path=version.path,
         history=told or None,
+        live=live or None,
     )
 
 

@@ -4,12 +4,18 @@ import json
 import re
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
+from actors.generator import Generator
 from actors.training.figures import GAUGES, TAG
+from configs.schema import WatchSettings
+from serve.adapter_metrics import AdapterMetrics
+from serve.background import Background
 from serve.metrics import Metrics
+from serve.swap import Swap
+from serve.watch import Watch
 
 DEPLOY = Path(__file__).parents[2] / "cluster" / "deploy"
 BOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "palimpsest.json").read_text())
@@ -18,7 +24,10 @@ METRIC = re.compile(r"\b(?:ray_)?(?:palimpsest_|vllm:)[a-z0-9_]+")
 
 def exported() -> set[str]:
     """Names of all series that a server and a training show."""
-    kinds = re.findall(r"^# TYPE (\S+) (\S+)$", Metrics("m").text().decode(), re.MULTILINE)
+    metrics, generator = Metrics("m"), cast(Generator, None)
+    watch = Watch(WatchSettings(), generator, None, Background())
+    metrics.also(AdapterMetrics(Swap(Path("none"), generator, None, watch), watch))
+    kinds = re.findall(r"^# TYPE (\S+) (\S+)$", metrics.text().decode(), re.MULTILINE)
     names = {
         f"{name}{end}" for name, kind in kinds for end in (("_bucket",) if kind == "histogram" else ("",))
     }

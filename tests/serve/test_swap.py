@@ -199,6 +199,8 @@ async def test_a_version_that_harms_is_taken_back_by_itself(
     gone = await world.lineage.get(harmful.id)
     assert gone.state == "retired"
     assert gone.reason.startswith(signal)
+    told = (await world.client.get(f"/v1/adapters/{before.id}")).json()["live"]
+    assert told["bands"]["errors"]["tolerated"] == 0.02
     shown = (await world.client.get("/metrics")).text
     assert f'palimpsest_adapter_rollbacks_total{{adapter="{harmful.id}",signal="{signal}"}} 1.0' in shown
     assert f'palimpsest_adapter_serving{{adapter="{before.id}"}} 1.0' in shown
