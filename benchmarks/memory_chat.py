@@ -100,9 +100,9 @@ def run(settings: Settings, engine: str, facts: int, *, over_ray: bool = False) 
         (home / "models").symlink_to(settings.home / "models")
         with pal_up(*flags, home=home, environ=environ) as host:
             for number, text in enumerate(ELSEWHERE):
-                _say(host, BOB, text, f"told-{number}")
+                say(host, BOB, text, f"told-{number}")
             for number, (text, _, _) in enumerate(FACTS[:facts]):
-                _say(host, ANN, text, f"told-{number}")
+                say(host, ANN, text, f"told-{number}")
             kill(host.pid)
         with pal_up(*flags, home=home, environ=environ) as host, ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(lambda number: _ask(host, number), range(facts)))
@@ -119,23 +119,24 @@ def kill(pid: int) -> None:
 
 def _ask(host: Host, number: int) -> Asked:
     text, question, values = FACTS[number]
-    mine = _say(host, ANN, question, f"asked-{number}")
-    other = _say(host, BOB, question, f"asked-{number}")
-    unaided = _say(host, BOB, question, f"bare-{number}", memory={"read": False, "write": False})
+    mine = say(host, ANN, question, f"asked-{number}")
+    other = say(host, BOB, question, f"asked-{number}")
+    unaided = say(host, BOB, question, f"bare-{number}", memory={"read": False, "write": False})
     used = [_memory(host, ANN, id) for id in mine["palimpsest"]["memories"]]
     others = [_memory(host, BOB, id) for id in other["palimpsest"]["memories"]]
     return Asked(
         question=question,
-        answer=_answer(mine),
-        right=_holds(_answer(mine), values),
+        answer=answer_of(mine),
+        right=holds(answer_of(mine), values),
         recalled=text in used,
-        unaided=_holds(_answer(unaided), values),
-        leaked=_holds(" ".join(others), values)
-        or (_holds(_answer(other), values) and not _holds(_answer(unaided), values)),
+        unaided=holds(answer_of(unaided), values),
+        leaked=holds(" ".join(others), values)
+        or (holds(answer_of(other), values) and not holds(answer_of(unaided), values)),
     )
 
 
-def _say(host: Host, key: str, text: str, session: str, **more: Any) -> dict[str, Any]:
+def say(host: Host, key: str, text: str, session: str, **more: Any) -> dict[str, Any]:
+    """The reply of a chat of one message."""
     body = {
         "model": _model(host, key),
         "messages": [{"role": "user", "content": text}],
@@ -144,34 +145,40 @@ def _say(host: Host, key: str, text: str, session: str, **more: Any) -> dict[str
         "session_id": session,
         **more,
     }
-    return _json(httpx.post(f"{host.url}/v1/chat/completions", json=body, headers=_with(key), timeout=300))
+    return json_of(
+        httpx.post(f"{host.url}/v1/chat/completions", json=body, headers=with_key(key), timeout=300)
+    )
 
 
 def _model(host: Host, key: str) -> str:
-    return str(_json(httpx.get(f"{host.url}/v1/models", headers=_with(key)))["data"][0]["id"])
+    return str(json_of(httpx.get(f"{host.url}/v1/models", headers=with_key(key)))["data"][0]["id"])
 
 
 def _memory(host: Host, key: str, id: str) -> str:
     """The text of a memory."""
     query = {"user_id": "ann" if key == ANN else "bob"}
-    found = _json(httpx.get(f"{host.url}/v1/memories/{id}", params=query, headers=_with(key)))
+    found = json_of(httpx.get(f"{host.url}/v1/memories/{id}", params=query, headers=with_key(key)))
     return str(found["memory"])
 
 
-def _answer(reply: dict[str, Any]) -> str:
+def answer_of(reply: dict[str, Any]) -> str:
+    """What it says, in one line."""
     return " ".join(str(reply["choices"][0]["message"]["content"]).split())
 
 
-def _holds(text: str, values: Sequence[str]) -> bool:
+def holds(text: str, values: Sequence[str]) -> bool:
+    """Whether one of the values, in small letters, stands in a text."""
     return any(value in text.lower() for value in values)
 
 
-def _json(reply: httpx.Response) -> dict[str, Any]:
+def json_of(reply: httpx.Response) -> dict[str, Any]:
+    """The object that was answered. Raises httpx.HTTPStatusError."""
     reply.raise_for_status()
     return dict(reply.json())
 
 
-def _with(key: str) -> dict[str, str]:
+def with_key(key: str) -> dict[str, str]:
+    """The header that names a user."""
     return {"Authorization": f"Bearer {key}"}
 
 
