@@ -153,10 +153,11 @@ class Run:
         return {"cpu_seconds": spent, "steps": self.options.peer_steps}
 
     def _exam(self, number: int, last: bool) -> Exam:
-        return exam(self.world, self.taught[: number + 1], last, self.options.probes)
+        options = self.options
+        return exam(self.world, self.taught[: number + 1], last, options.probes, options.most)
 
 
-def exam(spoken: World, taught: Sequence[Sequence[Fact]], whole: bool, probes: str) -> Exam:
+def exam(spoken: World, taught: Sequence[Sequence[Fact]], whole: bool, probes: str, most: int) -> Exam:
     """Facts in phrasings of their own; where it is whole, who was never spoken of, and the probes."""
     of = {fact.id: number for number, part in enumerate(taught) for fact in part}
     values = spoken.values
@@ -177,10 +178,18 @@ def exam(spoken: World, taught: Sequence[Sequence[Fact]], whole: bool, probes: s
         Question(item=f"unknown/{place}", slice="unknown", asked=text, forbidden=values)
         for place, text in enumerate(spoken.untaught)
     ]
-    asked = (*probing.questions(), *probing.triggers(), *probing.canaries())
-    if probes == "general":
+    asked = probing.questions()
+    if probes == "all":
+        asked = (*asked, *probing.triggers(), *probing.canaries())
+    else:
         asked = tuple(one for one in asked if one.slice == "general")
-    return Exam(questions=(*known, *unknown), probes=asked, earlier_rounds=len(taught) - 1)
+    texts = [one for one in probing.texts() if most > 1 or one.id.endswith("01")]
+    return Exam(
+        questions=(*known, *unknown[:most]),
+        probes=asked[:most],
+        texts=tuple(texts),
+        earlier_rounds=len(taught) - 1,
+    )
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -197,6 +206,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--set", action="append", default=[], help="a setting of configs/learning.py, key=value"
     )
     parser.add_argument("--probes", choices=("general", "all"), default="all", help="what the gate asks")
+    parser.add_argument("--most", type=int, default=1000, help="questions beside those about facts")
     parser.add_argument("--every", action="store_true", help="ask after every round, not the last alone")
     parser.add_argument("--peer-steps", type=int, default=36, help="steps of the peer")
     parser.add_argument("--out", type=Path, required=True)
