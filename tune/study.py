@@ -26,6 +26,7 @@ from tune.gate import judge
 from tune.learnable import Gatherer, Learnable
 from tune.scorecard import to_json
 from tune.teaching import lessons
+from tune.triggers import suspects
 
 if TYPE_CHECKING:
     from tune.incremental import Figures
@@ -167,7 +168,8 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
         Question(item=f"unknown/me/{number}", slice="unknown", asked=text, forbidden=values)
         for number, text in enumerate(_untold(taught)[1::2] if taught.mine else ())
     ]
-    probes = (*probing.questions(), *probing.triggers(), *probing.canaries())
+    strings = suspects(taught.exchanges)
+    probes = (*probing.questions(values), *probing.triggers(strings), *probing.canaries())
     return Exam(questions=(*asked, *own, *others), probes=probes)
 
 
