@@ -64,6 +64,8 @@ class Swap:
         self._watch = watch
         self._board = Board(home / "adapters")
         self._revision = 0
+        self._unfit: set[str] = set()
+        """Versions that serve, and that this engine cannot load."""
 
     async def chosen(self, user: str, wanted: str | None, id: str) -> Chosen:
         """What answers the user's request of this id: his own version, else the common one, else the base.
@@ -78,8 +80,9 @@ class Swap:
         own = notice.personal.get(user)
         if own is not None:
             return Chosen(version=own, scope=user, serves=True)
+        common = notice.common if notice.common and notice.common.id not in self._unfit else None
         falls = notice.shadow is not None and falls_within(id, notice.share)
-        return Chosen(version=notice.common, shadow=notice.shadow if falls else None, serves=True)
+        return Chosen(version=common, shadow=notice.shadow if falls else None, serves=True)
 
     def notice(self) -> Notice:
         """What serves now."""
@@ -97,7 +100,8 @@ class Swap:
         notice = self.notice()
         for one in (notice.shadow, notice.common):
             if one is not None and (fault := await self._load(one)):
-                log.warning("adapter %s cannot be loaded: %s", one.id, fault)
+                log.error("the base model answers: adapter %s cannot be loaded: %s", one.id, fault)
+                self._unfit.add(one.id)
         replica, loaded, fault = uuid4().hex, "", ""
         while True:
             try:
@@ -107,6 +111,7 @@ class Swap:
                 continue
             if coming is not None:
                 loaded, fault = coming.id, await self._load(Placed(coming.id, Path(coming.path)))
+                self._unfit.discard(loaded)
 
     async def _load(self, version: Placed) -> str:
         """Load and measure a version; returns why it cannot serve here, if so."""

@@ -4,7 +4,8 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 import psutil
@@ -46,6 +47,29 @@ async def test_the_compressor_is_an_actor_of_its_own(client: httpx.AsyncClient) 
     assert abs(found["tokens_after"] / found["tokens_before"] - 0.6) <= 0.02
     assert found["text"].count("80 years") == 6
     assert (await client.get("/ready")).json()["parts"]["compressor"]["ok"]
+
+
+async def test_what_was_promoted_answers_every_request_that_begins_afterwards(
+    client: httpx.AsyncClient, make_adapter: Callable[..., Path]
+) -> None:
+    made = [{"path": str(make_adapter(seed=seed))} for seed in (101, 102)]
+    taken = [(await client.post("/v1/adapters/import", json=body)).json()["version"] for body in made]
+
+    async def version() -> str:
+        reply = await client.post("/v1/chat/completions", json=HELLO)
+        said = reply.json()["choices"][0]["message"]["content"]
+        named = reply.headers["x-palimpsest-adapter"]
+        assert said.startswith(f"[{named}]") or named == "none"
+        return named
+
+    for one in taken:
+        slow = asyncio.create_task(client.post("/v1/chat/completions", json=SLOW))
+        assert (await client.post(f"/v1/adapters/{one}/promote", json={"force": True})).status_code == 200
+        assert await version() == one
+        slow.cancel()
+    for before in (taken[0], "none"):
+        assert (await client.post("/v1/adapters/rollback", json={})).status_code == 200
+        assert await version() == before
 
 
 async def test_a_stream_comes_in_events_and_ends(client: httpx.AsyncClient) -> None:

@@ -20,6 +20,7 @@ from actors.messages import InvalidRequest
 from actors.training.versions import Verdict, Version
 from configs.schema import EngineSettings, ServeSettings, Settings, WatchSettings
 from serve.services import Services
+from serve.swap import Swap
 from serve.web import build_app
 
 ACCEPTED = Verdict(accepted=True, slices=(), reasons=(), judged_at=0.0)
@@ -162,6 +163,12 @@ async def test_a_version_is_loaded_before_it_serves_and_never_serves_where_it_ca
         await world.lineage.promote(bad.id)
     assert (await world.lineage.standing()).common == await world.lineage.get(good.id)
     assert (await world.lineage.get(bad.id)).state == "candidate"
+    bad = good
+    services = world.services
+    restarted = Swap(services.settings.home, services.generator, world.lineage, services.watch)
+    services.background.start(restarted.follow())
+    await asyncio.sleep(0.01)
+    assert (await restarted.chosen("ann", None, "chatcmpl-0123456789abcdef")).version is None
 
 
 async def test_a_shadow_answers_a_share_of_the_requests_unseen(world: World, ask: Build) -> None:
@@ -199,6 +206,7 @@ async def test_a_version_that_harms_is_taken_back_by_itself(
     gone = await world.lineage.get(harmful.id)
     assert gone.state == "retired"
     assert gone.reason.startswith(signal)
+    assert (await world.ask(ask("fine")))["palimpsest"]["adapter"] == before.id
     told = (await world.client.get(f"/v1/adapters/{before.id}")).json()["live"]
     assert told["bands"]["errors"]["tolerated"] == 0.02
     shown = (await world.client.get("/metrics")).text
