@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from actors.engines.adapter import CONFIG, WEIGHTS
@@ -30,7 +31,7 @@ KEYS: Mapping[str, type | tuple[type, ...]] = {
     "base_model": str,
     "base_model_hash": (str, type(None)),
     "parent": (str, type(None)),
-    "created_at": (int, float),
+    "created_at": (int, float, str),
     "method": str,
     "events": list,
     "scores": dict,
@@ -85,7 +86,7 @@ def read_manifest(folder: Path) -> dict[str, Json] | None:
             raise refused(f"{NAME}: {key} is missing, or of the wrong type")
     if not all(isinstance(event, str) for event in manifest["events"]):
         raise refused(f"{NAME}: events must be ids")
-    return manifest
+    return {**manifest, "created_at": _unix(manifest["created_at"])}
 
 
 def check_names(folder: Path, most_bytes: int) -> None:
@@ -124,6 +125,8 @@ def check_content(draft: Path, manifest: Mapping[str, Json] | None, base: Base) 
     files = {name: file_sha256(draft / name) for name in FILES}
     if manifest is not None:
         for name, digest in manifest["files"].items():
+            if name in IGNORED:
+                continue
             if name not in files:
                 raise refused(f"{NAME} names {name!r}, which is not there")
             if files[name] != digest:
@@ -222,6 +225,14 @@ def export(path: Path, manifest: Mapping[str, Json], folder: Path) -> None:
 def refused(message: str) -> InvalidRequest:
     """The error for an adapter whose content is not taken in."""
     return InvalidRequest(message, "adapter", REFUSED)
+
+
+def _unix(moment: float | str) -> float:
+    """Unix seconds of a moment told in them, or in ISO 8601."""
+    try:
+        return datetime.fromisoformat(moment).timestamp() if isinstance(moment, str) else float(moment)
+    except ValueError as error:
+        raise refused(f"{NAME}: created_at is no time: {moment!r}") from error
 
 
 def _sync(path: Path) -> None:

@@ -192,6 +192,7 @@ async def test_what_a_manifest_says_is_checked(tmp_path: Path, make_adapter: Mak
         await refused(make_adapter(files={}), "does not say the SHA-256")
         await refused(make_adapter(files={"more.bin": "0"}), "'more.bin', which is not there")
         await refused(make_adapter(events=[1]), "events must be ids")
+        await refused(make_adapter(created_at="soon"), "created_at is no time")
         await refused(make_adapter(events="e"), "events is missing, or of the wrong type")
         await refused(make_adapter(scores={"recall": float("nan")}), "no finite number")
         tampered = make_adapter()
@@ -201,7 +202,9 @@ async def test_what_a_manifest_says_is_checked(tmp_path: Path, make_adapter: Mak
         (without / "manifest.json").unlink()
         await refused(without, "there is no manifest.json")
         await refused(tmp_path / "none", "no directory")
-        taken = await lineage.take(make_adapter(scope="ann", events=["e-1"]))
+        taken = await lineage.take(
+            make_adapter(scope="ann", events=["e-1"], created_at="1970-01-01T00:00:01Z")
+        )
         assert (taken.scope, taken.events, taken.created_at) == ("ann", ("e-1",), 1.0)
 
 
