@@ -1,9 +1,9 @@
 """POST /v1/feedback: what a user thinks of an answer. Knows no training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from serve import learning
 from serve.auth import named_user
@@ -17,11 +17,21 @@ router = APIRouter(prefix="/v1/feedback", tags=["training"])
 Key = Annotated[str | None, Header(alias="idempotency-key", min_length=1, max_length=256)]
 
 
+def _number(value: Any) -> Any:
+    """Raises ValueError for true, which is 1 to Python."""
+    if isinstance(value, bool):
+        raise ValueError("a rating is -1 or 1")
+    return value
+
+
+Rating = Annotated[Literal[-1, 1], BeforeValidator(_number)]
+
+
 class GiveFeedback(Body):
     """A rating, or the answer that should have been given, or both; without `user_id` it is the caller's."""
 
     completion_id: Annotated[str, Field(min_length=1, max_length=256)]
-    rating: Literal[-1, 1] | None = None
+    rating: Rating | None = None
     correction: Text | None = None
     user_id: Name | None = None
 
