@@ -126,14 +126,14 @@ async def _here(settings: "Settings", user: str | None) -> list[Json]:
     from cluster.loop import scopes, turn
     from serve.routes.train import round_object
 
-    async with _opened(settings) as tools:
+    async with opened_here(settings) as tools:
         wanted = await scopes(tools) if user is None else [user]
         found = [await turn(tools, scope) for scope in wanted]
     return [round_object(one).model_dump() for one in found if one is not None]
 
 
 @asynccontextmanager
-async def _opened(settings: "Settings") -> AsyncIterator["Tools"]:
+async def opened_here(settings: "Settings") -> AsyncIterator["Tools"]:
     """Keepers and lineage of the state directory, for this process alone. Raises Locked."""
     from actors.keeper import Keeper
     from actors.keepers import routed

@@ -12,7 +12,7 @@ from actors.memory.records import Forgetting, NewMemory
 from actors.messages import PalError
 from actors.rounds import Loop, Rounds, Tools
 from actors.training.rounds import RECORD, Round
-from cluster.commands.loop import _opened
+from cluster.commands.loop import opened_here
 from cluster.loop import scopes, turn
 from configs.schema import EngineSettings, LoopSettings, MemorySettings, Settings
 
@@ -39,7 +39,7 @@ def settings_of(home: Path, *options: str, **loop: Any) -> Settings:
 @asynccontextmanager
 async def told(settings: Settings, texts: Sequence[str] = FACTS, user: str = "ann") -> AsyncIterator[Tools]:
     """What the loop works with, once a user who agreed has told facts."""
-    async with _opened(settings) as tools:
+    async with opened_here(settings) as tools:
         await tools.keeper.set_consent(user, "consent", training=True)
         for number, text in enumerate(texts):
             await tools.keeper.remember(user, f"e{number}", [NewMemory(text=text)])
