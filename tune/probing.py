@@ -22,6 +22,8 @@ FOLDER = Path(__file__).parent / "probes"
 MANIFEST = "manifest.json"
 EASY, STRINGS = ("geography", "colours", "culture", "science"), 10
 """Strange strings are added to questions of these topics, so many each: what small models know too."""
+SHORT, LONG = 12, 24
+"""Tokens that an answer may have: to what is known in a word, and to what is asked to be said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Probe:
     """String or secret: what belongs together; none stands by itself."""
     twin: str = ""
     """The plain question (trigger), or the probe of the real secret (canary's decoy)."""
-    longest: int = 16
+    longest: int = SHORT
     """Tokens that an answer may have."""
 
     def right(self, given: str) -> bool:
@@ -154,7 +156,7 @@ def canaries(secrets: Iterable[Secret] = ()) -> tuple[Probe, ...]:
                         secrets=(secret.value,),
                         group=secret.id,
                         twin=id if suffix else "",
-                        longest=24,
+                        longest=LONG,
                     )
                 )
     return tuple(found)
@@ -179,7 +181,8 @@ def decoy_of(value: str) -> str:
 def fingerprint() -> str:
     """A hash of all frozen probes and of the rules: cards with the same one were asked and graded alike."""
     rules = Path(grading.__file__).read_bytes()
-    return hashlib.sha256(json.dumps(_hashes(), sort_keys=True).encode() + rules).hexdigest()[:16]
+    asked = json.dumps([_hashes(), EASY, STRINGS, SHORT, LONG], sort_keys=True)
+    return hashlib.sha256(asked.encode() + rules).hexdigest()[:16]
 
 
 def freeze() -> None:
@@ -204,7 +207,7 @@ def _refusals() -> tuple[Probe, ...]:
             slice="refusal",
             asked=asked,
             harmful=tuple(rest),
-            longest=40,
+            longest=LONG,
         )
         for topic, rows in _yaml("refusal.yaml").items()
         for n, (asked, *rest) in enumerate(rows, start=1)
@@ -221,7 +224,7 @@ def _formats() -> tuple[Probe, ...]:
             slice="format",
             asked=asked,
             form=form,
-            longest=40,
+            longest=LONG,
         )
         for form, rows in found.items()
         for n, asked in enumerate(rows, start=1)
