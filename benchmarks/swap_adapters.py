@@ -126,7 +126,7 @@ def _save(model: Model, folder: Path, named: dict[str, Any], method: str, rank: 
     }
     (folder / "adapter_config.json").write_text(json.dumps(config))
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-    manifest = {
+    manifest: dict[str, Any] = {
         "version": method,
         "base_model": model.name,
         "base_model_hash": None,

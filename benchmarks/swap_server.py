@@ -50,7 +50,8 @@ class Server:
 
     async def version(self, version: str) -> dict[str, Any]:
         """As the server shows it."""
-        return await self._json("GET", f"/adapters/{version}")
+        found: dict[str, Any] = await self._json("GET", f"/adapters/{version}")
+        return found
 
     async def whole(self, question: str, tokens: int, user: str | None = None, n: int = 1) -> Reply:
         """A chat's reply, at once."""

@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 
 from actors.messages import InvalidRequest
 from actors.training.versions import Version
 
 TURN_S = 20.0
 """How long a replica's call waits for a version before it returns, to be made again."""
-LOST_S = 10.0
+LOST_S = 30.0
 """How long after its last call a replica is no longer counted on."""
+LOOK_S = 1.0
+"""How often it is looked whether a replica is still counted on."""
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +56,15 @@ class Followers:
         async with self._preparing, self._moved:
             self._coming = version
             self._moved.notify_all()
+            deadline = time.monotonic() + limit_s
             try:
-                async with asyncio.timeout(limit_s):
-                    await self._moved.wait_for(lambda: self._settled(version.id))
-            except TimeoutError:
-                log.warning("not every replica had loaded adapter %s within %g s", version.id, limit_s)
+                while not self._settled(version.id):
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        log.warning("not every replica had loaded adapter %s in %g s", version.id, limit_s)
+                        break
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._moved.wait(), min(left, LOOK_S))
             finally:
                 self._coming = None
         faults = [fault for id, fault in self._told.values() if id == version.id and fault]
