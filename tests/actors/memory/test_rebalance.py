@@ -63,6 +63,8 @@ async def fill(keeper: Keeper, user: str, adder: Any, vectors_of: Any) -> None:
     await keeper.update_memory(user, "m4", noted.id, text=f"{user} likes coffee", importance=0.9)
     await keeper.used(user, [turns[0].id])
     await keeper.forget(user, "m5", Forgetting(ids=(doomed.id,)))
+    await keeper.set_consent(user, "m6", training=True, shared=True)
+    await keeper.put_feedback(user, "m7", "c", correction=f"{user} keeps bees.", known=True)
 
 
 async def known(keeper: Keeper, user: str) -> Any:
@@ -82,6 +84,8 @@ async def known(keeper: Keeper, user: str) -> Any:
         "recent": await keeper.recent_turns(user, "s1"),
         "tombstones": await keeper.tombstones(user),
         "stats": await keeper.memory_stats(user),
+        "consent": await keeper.consent(user),
+        "learnable": [{**one, "cursor": ""} for one in await keeper.learnable(user)],
     }
 
 
@@ -96,7 +100,7 @@ async def filled(home: Path, partitions: int, adder: Any, vectors_of: Any) -> di
 
 async def everything(keeper: Keeper) -> dict[str, Any]:
     found = {user: await known(keeper, user) for user in USERS}
-    return {**found, "nobody": await keeper.tombstones("nobody")}
+    return {**found, "nobody": await keeper.tombstones("nobody"), "untold": sorted(await keeper.untold())}
 
 
 def holders(home: Path) -> dict[str, list[int]]:
