@@ -12,6 +12,8 @@ import torch
 Tensor = torch.Tensor
 TOGETHER = 96
 """Prompts of one batch."""
+CROWDED = 0.75
+"""Answers that have ended are taken out once no more than this share goes on: taking out copies the rest."""
 
 
 def replies(
@@ -70,6 +72,7 @@ def _group(
     mask_B_T = torch.cat([torch.ones(rows, shared, dtype=torch.long), held_B_T.long()], 1)
     answers: list[list[int]] = [[] for _ in rests]
     places = list(range(rows))
+    going = [True] * rows
     for _ in range(longest):
         positions_B_T = (mask_B_T.cumsum(1) - 1).clamp(min=0)[:, -tokens_B_T.shape[1] :]
         out = model(
@@ -82,15 +85,17 @@ def _group(
         )
         cache = out.past_key_values
         next_B = _pick(out.logits[:, -1], draw)
-        going = [row for row, token in enumerate(next_B.tolist()) if token not in ends]
-        if not going:
+        for row, token in enumerate(next_B.tolist()):
+            going[row] = going[row] and token not in ends
+            if going[row]:
+                answers[places[row]].append(token)
+        if not any(going):
             break
-        if len(going) < len(places):
-            kept = torch.tensor(going)
+        if sum(going) <= CROWDED * len(going):
+            kept = torch.tensor(going).nonzero()[:, 0]
             cache.batch_select_indices(kept)
-            mask_B_T, next_B, places = mask_B_T[kept], next_B[kept], [places[row] for row in going]
-        for place, token in zip(places, next_B.tolist(), strict=True):
-            answers[place].append(token)
+            mask_B_T, next_B, places = mask_B_T[kept], next_B[kept], [places[row] for row in kept]
+            going = [True] * len(places)
         tokens_B_T = next_B[:, None]
         mask_B_T = torch.cat([mask_B_T, torch.ones(len(places), 1, dtype=torch.long)], 1)
     return answers
