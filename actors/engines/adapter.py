@@ -1,13 +1,17 @@
 """What a directory must hold to be loaded as a LoRA adapter. Knows no engine."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from actors.messages import InvalidRequest, Json, NotFound
+from actors.models.manifest import NAME
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+EXTENDED = "extended"
+"""What its manifest says of an adapter of a model whose context was extended."""
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl")
 REFUSED = (
     "use_dora",
@@ -33,13 +37,31 @@ PLAIN_BEGINNINGS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
 
 
 def check_adapter(path: Path) -> None:
-    """Raises NotFound if `path` is no adapter directory, InvalidRequest if it holds pickled weights."""
+    """Raises NotFound if `path` is no adapter directory, InvalidRequest if it holds pickled weights.
+
+    An adapter of an extended context is refused too: its model is computed otherwise.
+    """
     for name in (CONFIG, WEIGHTS):
         if not (path / name).is_file():
             raise NotFound(f"{path} is not an adapter: it has no {name}")
     pickled = [file.name for pattern in PICKLED for file in path.glob(pattern)]
     if pickled:
         raise InvalidRequest(f"{path} holds {pickled[0]}; only safetensors are loaded")
+    if (path / NAME).is_file():
+        try:
+            manifest = json.loads((path / NAME).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InvalidRequest(f"{path / NAME} is not JSON: {error}") from error
+        check_context(manifest)
+
+
+def check_context(manifest: Mapping[str, Json]) -> None:
+    """Raises InvalidRequest if a manifest is that of an adapter for an extended context."""
+    if manifest.get(EXTENDED):
+        raise InvalidRequest(
+            "the adapter was trained for a longer context than its model's, which an adapter alone cannot "
+            "give: serve the directory `model` that its training wrote"
+        )
 
 
 def check_config(config: Mapping[str, Json]) -> None:

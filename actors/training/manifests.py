@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from actors.engines.adapter import CONFIG, WEIGHTS
+from actors.engines.adapter import CONFIG, WEIGHTS, check_context
 from actors.memory.database import sync_names
 from actors.messages import InvalidRequest, Json, NotFound, NotReady
 from actors.models.manifest import NAME, file_sha256, name_and_hash
@@ -138,6 +138,7 @@ def check_content(draft: Path, manifest: Mapping[str, Json] | None, base: Base) 
         if reason:
             raise refused(reason)
     try:
+        check_context(manifest or {})
         check_weights(draft, base.path)
     except InvalidRequest as error:
         raise refused(error.message) from error

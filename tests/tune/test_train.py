@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from actors.engines.adapter import check_adapter
 from actors.learner import rate_at
 from actors.messages import InvalidRequest, PalError
 from actors.spawn import stop
@@ -148,6 +149,24 @@ def test_all_weights_become_a_model_directory(tiny: Path, stories: Path, tmp_pat
     assert model.dtype == before.dtype
     assert not torch.equal(model.lm_head.weight, before.lm_head.weight)
     assert AutoTokenizer.from_pretrained(trained.done.result)("ships")["input_ids"]
+
+
+def test_an_adapter_of_an_extended_context_comes_with_the_whole_model_and_is_not_loaded_alone(
+    tiny: Path, stories: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    rope = {"method": "yarn", "reach": 8192}
+    result = Trained(plan(tiny, stories, tmp_path / "run", steps=2, rope=rope)).done.result
+    with pytest.raises(InvalidRequest, match="serve the directory `model`"):
+        check_adapter(result)
+    model = AutoModelForCausalLM.from_pretrained(result.with_name("model"))
+    before = AutoModelForCausalLM.from_pretrained(tiny)
+    assert model.config.rope_parameters["rope_type"] == "yarn"
+    assert model.config.max_position_embeddings == 8192
+    assert not torch.equal(
+        model.model.layers[0].mlp.up_proj.weight, before.model.layers[0].mlp.up_proj.weight
+    )
 
 
 def test_a_full_disk_is_named_and_what_was_written_stays(
