@@ -28,6 +28,8 @@ from configs.load import load
 
 QUESTIONS = ("What is the sea?", "Name a tree.", "Why is the sky blue?", "Tell me a story.", "Who was Ada?")
 SILENT = "silent"
+USUAL = 40
+"""Answers by which a version's usual rates are known."""
 
 
 @dataclass(frozen=True)
@@ -131,25 +133,32 @@ async def regression(
     async with Server(host.url) as server:
         good = await server.take(save_silent(model, made / SILENT))
         harmful = await server.take(save_word(model, next(iter(model.word_ids)), made / "word"))
-        usual = [await server.whole(question(n), 24) for n in range(40)]
+        usual = await _usual(server, options)
         await server.promote(good)
-        usual += [await server.whole(question(n), 24) for n in range(60)]
+        usual += await _usual(server, options)
         await server.promote(harmful)
         answers = 0
-        while (await server.whole(question(answers), 24)).said == {harmful}:
+        while (await server.whole(question(answers), options.tokens)).said == {harmful}:
             answers += 1
             if answers >= options.requests:
                 break
         version = await server.version(harmful)
-        now = (await server.whole(question(0), 24)).said
+        now = (await server.whole(question(0), options.tokens)).said
     figures = {
-        "answers_before": len(usual),
+        "answers_before": usual,
         "answers_of_the_harmful_one": answers,
         "then_answered_by_the_one_before": now == {good},
         "state": version["state"],
         "reason": version["reason"],
     }
     return figures, now != {good}
+
+
+async def _usual(server: Server, options: argparse.Namespace) -> int:
+    """Answers of what serves, some at once; how many."""
+    for _ in range(USUAL // options.streams):
+        await asyncio.gather(*(server.whole(question(n), options.tokens) for n in range(options.streams)))
+    return USUAL // options.streams * options.streams
 
 
 async def memory(

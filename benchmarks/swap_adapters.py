@@ -47,7 +47,9 @@ def read_model(path: Path) -> Model:
     """Load a model once, and see what its last layer is given. Raises RuntimeError where that is no use."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     tokenizer: Any = AutoTokenizer.from_pretrained(path)
     model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     last = model.model.layers[-1].mlp
