@@ -1,7 +1,7 @@
 """Facts are learned in one round or several; what came of it, arm by arm, with every bar that is missed.
 
     pal bench learning -- --rounds 1 --facts 30 --seeds 0,1,2 --arms ours,peft --out DIR
-    pal bench learning -- --rounds 5 --facts 8 --arms growing,merge,sequential --out DIR --plot FILE
+    pal bench learning -- --rounds 5 --facts 8 --arms afresh,growing,merge,sequential --out DIR --plot FILE
 
 Invented facts are taught to one adapter and asked for in phrasings that no lesson used, without context.
 Beside them: questions about who was never spoken of, short questions about the world, texts. DIR keeps a row
@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks import learning_figures
 from benchmarks.learning_facts import World, world
@@ -38,8 +38,8 @@ class Arm:
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Of the default settings."""
-    goes_on: bool = True
-    """In its own adapter round after round; else a new one each, on top of the weights so far."""
+    begins: Literal["on", "beneath", "afresh"] = "on"
+    """Each round goes on with the adapter, takes it as part of the model, or learns all anew."""
     peer: bool = False
     """Plain peft, for as many steps as `ours` took."""
 
@@ -52,7 +52,8 @@ ARMS: Mapping[str, Arm] = {
     "all layers": Arm({"depth": 0.0}),
     "peft": Arm(peer=True),
     "growing": Arm(),
-    "merge": Arm({"replay": 0}, goes_on=False),
+    "afresh": Arm(begins="afresh"),
+    "merge": Arm({"replay": 0}, begins="beneath"),
     "sequential": Arm(NOTHING_HELD),
 }
 
@@ -102,12 +103,14 @@ class Run:
         by_round, trained, told = [], 0.0, {}
         for number in range(len(self.taught)):
             folder = self.options.out / f"{self.arm}-{self.seed}-{number}".replace(" ", "-")
+            last = number == len(self.taught) - 1
+            if ARMS[self.arm].begins == "afresh" and not (last or self.options.every):
+                continue
             shutil.rmtree(folder, ignore_errors=True)
             told = self._learn(number, adapter, folder)
             trained, adapter = trained + told["cpu_seconds"], folder
-            if number < len(self.taught) - 1 and not self.options.every:
+            if not (last or self.options.every):
                 continue
-            last = number == len(self.taught) - 1
             evaluator = Evaluator(self.options.model, self.options.out)
             card = evaluator.measure(folder, self._exam(number, last))
             by_round.append(learning_figures.shares(card, len(self.taught)))
@@ -132,12 +135,14 @@ class Run:
 
         facts, arm = self.taught[number], ARMS[self.arm]
         earlier = [fact for part in self.taught[:number] for fact in part]
+        if arm.begins == "afresh":
+            facts, earlier, adapter = (*earlier, *facts), [], None
         examples = teaching.lessons(facts, earlier, self.settings)
         if arm.peer:
             return self._peer(examples, folder)
         began = time.process_time()
-        on = {"adapter": adapter} if arm.goes_on else {"below": adapter}
-        student = Student(self.settings, self.options.model, **on)
+        beneath = adapter if arm.begins == "beneath" else None
+        student = Student(self.settings, self.options.model, None if beneath else adapter, beneath)
         figures = student.learn(examples, self._say)
         student.export(folder, [event for fact in facts for event in fact.events], None, figures)
         return {**asdict(figures), "cpu_seconds": time.process_time() - began}

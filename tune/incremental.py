@@ -74,6 +74,8 @@ class Student:
 
     def learn(self, examples: Sequence[Example], told: Callable[[str], None] = lambda _: None) -> Figures:
         """One round. Raises PalError for a loss or a gradient that is not finite or explodes."""
+        if not any(one.kind in TAUGHT for one in examples):
+            raise InvalidRequest("there is nothing to teach", code="nothing_to_learn")
         figures, began = Figures(), time.process_time()
         lessons = self.prepare(examples)
         figures.prepare_seconds = time.process_time() - began
@@ -217,8 +219,6 @@ class _Round:
         self.taught = [one for one in lessons if one.kind in TAUGHT]
         self.near = [one for one in lessons if one.kind == "unknown"]
         self.far = [one for one in lessons if one.kind in ("general", "text")]
-        if not self.taught:
-            raise InvalidRequest("there is nothing to teach", code="nothing_to_learn")
         self.last: dict[str, float] = {}
         self.draw = random.Random(self.settings.seed)
         self.optimiser = torch.optim.AdamW(student.trained, weight_decay=self.settings.weight_decay)

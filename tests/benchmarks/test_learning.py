@@ -51,7 +51,7 @@ def test_the_table_has_a_line_for_each_arm_that_was_measured():
     assert "1: leak 0.06" in lines[2]
 
 
-@pytest.mark.parametrize("arm", ["merge", "peft"])
+@pytest.mark.parametrize("arm", ["merge", "afresh"])
 def test_arms_run_from_facts_to_rows_that_are_kept(arm: str, tiny_model: Path, tmp_path: Path, capsys):
     wanted = ["--model", str(tiny_model), "--rounds", "2", "--facts", "2", "--seeds", "0", "--arms", arm]
     wanted += ["--probes", "general", "--most", "1", "--every", "--peer-steps", "2", "--out", str(tmp_path)]
