@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tune.bootstrap import Bootstrap
+from tune.bootstrap import HIGH, LOW, Bootstrap
 
 Row = Mapping[str, Any]
 Figures = dict[str, Any]
@@ -66,5 +66,6 @@ def _found(asked: Sequence[tuple[str, Mapping[str, Any]]]) -> Figures:
 
 
 def _exp(names: Sequence[str], nats: Sequence[float], tokens: Sequence[float]) -> Figures:
-    drawn = Bootstrap(names).ratio(nats, tokens)
-    return {name: round(math.exp(value), 4) for name, value in drawn.items()} | {"texts": len(names)}
+    value, (low, high) = Bootstrap(names).quantiles(nats, tokens, (LOW, HIGH))
+    drawn = {"value": value, "low": low, "high": high}
+    return {name: round(math.exp(one), 4) for name, one in drawn.items()} | {"texts": len(names)}
