@@ -67,6 +67,7 @@ async def test_what_was_promoted_answers_every_request_that_begins_afterwards(
         assert (await client.post(f"/v1/adapters/{one}/promote", json={"force": True})).status_code == 200
         assert await version() == one
         slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
     for before in (taken[0], "none"):
         assert (await client.post("/v1/adapters/rollback", json={})).status_code == 200
         assert await version() == before
