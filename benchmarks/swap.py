@@ -28,8 +28,6 @@ from configs.load import load
 
 QUESTIONS = ("What is the sea?", "Name a tree.", "Why is the sky blue?", "Tell me a story.", "Who was Ada?")
 SILENT = "silent"
-USUAL = 40
-"""Answers by which a version's usual rates are known."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--versions", type=int, default=10)
     parser.add_argument("--streams", type=int, default=8, help="requests at once")
     parser.add_argument("--tokens", type=int, default=12, help="of each answer")
+    parser.add_argument("--usual", type=int, default=40, help="answers of each good version (regression)")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     options = parser.parse_args(arguments)
     models = load().settings.home / "models"
@@ -156,9 +155,10 @@ async def regression(
 
 async def _usual(server: Server, options: argparse.Namespace) -> int:
     """Answers of what serves, some at once; how many."""
-    for _ in range(USUAL // options.streams):
+    rounds = options.usual // options.streams
+    for _ in range(rounds):
         await asyncio.gather(*(server.whole(question(n), options.tokens) for n in range(options.streams)))
-    return USUAL // options.streams * options.streams
+    return rounds * options.streams
 
 
 async def memory(

@@ -101,7 +101,8 @@ class Server:
         if reply.status_code != 200:
             raise RuntimeError(f"status {reply.status_code}: {reply.text[:200]}")
         found = reply.json()
-        texts = tuple(one.get("text") or one["message"]["content"] for one in found["choices"])
+        choices = found["choices"]
+        texts = tuple(one["text"] if "text" in one else one["message"]["content"] for one in choices)
         said = {_named(found["system_fingerprint"]), found["palimpsest"]["adapter"], _header(reply)}
         return Reply(texts, said)
 
