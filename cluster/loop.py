@@ -21,7 +21,8 @@ from actors.training.versions import COMMON, Verdict, Version
 
 PAGE = 500
 """Records read from the keeper in one call."""
-POLL_S = 0.3
+POLL_S = 0.5
+FORGOTTEN = "something that it was to learn was forgotten meanwhile"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -90,23 +91,20 @@ async def _gather(tools: Tools, scope: str) -> Round | None:
 
 async def _study(tools: Tools, round: Round) -> Round:
     """Have a process of its own teach, measure and judge; it is found again after a death of ours."""
-    ended: Ended | None = None
-    while ended is None:
+    while (lessons := tools.book.load(round.id, LESSONS)) is None:
         if round.process is None:
             if round.launches > tools.settings.loop.resumes:
                 return _end(tools, round, f"the process that studies died {round.launches} times")
             round = await _launch(tools, round)
-        ended = await asyncio.to_thread(tools.launcher.ended, round.process or "")
+        ended = await _watched(tools, round)
         if ended is None:
-            await asyncio.sleep(POLL_S)
-        elif tools.book.load(round.id, LESSONS) is None and (ended.code is None or ended.code < 0):
-            round, ended = tools.book.write(replace(round, process=None)), None
-    lessons = tools.book.load(round.id, LESSONS)
-    round = replace(round, process=None)
-    if lessons is None:
-        return _end(tools, round, _last_words(tools, round) or f"it ended with code {ended.code}")
+            return _end(tools, round, FORGOTTEN)
+        round = tools.book.write(replace(round, process=None))
+        if ended.code is not None and ended.code > 0:
+            return _end(tools, round, _last_words(tools, round) or f"it ended with code {ended.code}")
     round = replace(
         round,
+        process=None,
         counts=lessons["counts"],
         quarantined=lessons["quarantined"],
         figures=lessons["figures"],
@@ -117,11 +115,22 @@ async def _study(tools: Tools, round: Round) -> Round:
     return tools.book.write(replace(round, phase="studied"))
 
 
+async def _watched(tools: Tools, round: Round) -> Ended | None:
+    """How the process that studies ended; it is stopped, None, where what it was given was forgotten."""
+    handle = round.process or ""
+    while (ended := await asyncio.to_thread(tools.launcher.ended, handle)) is None:
+        if await tools.lineage.forgotten(round.events):
+            await asyncio.to_thread(tools.launcher.stop, handle)
+            return None
+        await asyncio.sleep(POLL_S)
+    return ended
+
+
 async def _admit(tools: Tools, round: Round) -> Round:
     """Take the adapter in with its verdict, unless something that it learned from was forgotten meanwhile."""
     await tell(tools.keeper, tools.lineage)
     if await tools.lineage.forgotten(round.events):
-        return _end(tools, round, "something that it learned from was forgotten while it learned")
+        return _end(tools, round, FORGOTTEN)
     try:
         version = await tools.lineage.admit(
             tools.book.folder(round.id) / CANDIDATE,

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -12,6 +13,7 @@ from actors.memory.records import Forgetting, NewMemory
 from actors.messages import PalError
 from actors.rounds import Loop, Rounds, Tools
 from actors.training.rounds import RECORD, Round
+from actors.training.unlearning import tell
 from cluster.commands.loop import opened_here
 from cluster.loop import scopes, turn
 from configs.schema import EngineSettings, LoopSettings, MemorySettings, Settings
@@ -150,8 +152,8 @@ async def test_rounds_follow_one_another_and_the_clock(tmp_path: Path) -> None:
         rounds = Rounds(home, tools.keeper, tools.lineage, tools.launcher, Loop(taken, all_of))
         await rounds.start()
         await rounds.ask(["bad"])
-        while turned.count("ann") < 2 or (await rounds.status()).running is not None:
-            await _breathe()
+        while turned.count("ann") < 2 or (await rounds.status()).running is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         await rounds.schedule(0)
         status = await rounds.status()
         assert status.next_at is None
@@ -161,7 +163,15 @@ async def test_rounds_follow_one_another_and_the_clock(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "b" / "loop" / "hours.json").read_text()) == 0
 
 
-async def _breathe() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.01)
+async def test_what_is_forgotten_while_it_is_studied_ends_the_round(tmp_path: Path) -> None:
+    async with told(settings_of(tmp_path, "--wait", "600")) as tools:
+        turning = asyncio.create_task(turn(tools, "ann"))
+        while not (begun := tools.book.unfinished()) or begun[0].process is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await tools.keeper.forget("ann", "gone", Forgetting(matching="Biscuit"))
+        await tell(tools.keeper, tools.lineage)
+        done = await turning
+        assert done is not None
+        assert "forgotten meanwhile" in done.reasons[0]
+        assert [path.name for path in tools.book.folder(done.id).iterdir()] == [RECORD]
+        assert tools.launcher.ended(begun[0].process or "") is not None
