@@ -118,7 +118,7 @@ def known(host: Host, key: str, facts: Sequence[tuple[str, str, tuple[str, ...]]
 
 def forget(host: Host, texts: Sequence[str]) -> None:
     """Delete the first user's memories of these words."""
-    query = {"user_id": "ann", "page_size": 100}
+    query = {"user_id": "ann", "page_size": "100"}
     held = json_of(httpx.get(f"{host.url}/v1/memories", params=query, headers=with_key(ANN)))["results"]
     for one in held:
         if one["memory"] in texts:
