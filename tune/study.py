@@ -17,7 +17,7 @@ from configs.gate import GateSettings
 from configs.learning import LearningSettings
 from configs.load import section
 from tune import probing
-from tune.addressed import addressed, of_the_user
+from tune.addressed import addressed, of_the_user, to_you
 from tune.addressed import questions as mine
 from tune.common import common
 from tune.exam import Exam, Question, questions
@@ -31,17 +31,32 @@ from tune.triggers import suspects
 if TYPE_CHECKING:
     from tune.incremental import Figures
 
-HELD_OUT = 3
-"""Of the ways in which a user asks for a fact of their own, as many are kept for the exam."""
+HELD_OUT, MOST_HELD_OUT = 3, 6
+"""Of the ways in which a user asks for a fact of their own, so many are kept for the exam."""
 ASKED = 40
-"""Questions about what was taught that an exam has at least."""
+"""Questions about what was taught that an exam has, if there are ways enough to ask."""
 MATTERS = (
-    *("opera", "blood group", "shoe size", "middle name", "first teacher"),
-    *("postcode", "planet", "house number", "godfather", "poet"),
+    *("favourite opera", "blood group", "shoe size", "middle name", "first teacher", "postcode", "dentist"),
+    *(
+        "godfather",
+        "favourite poet",
+        "lucky number",
+        "house number",
+        "grandmother's name",
+        "favourite planet",
+    ),
+    *(
+        "first school",
+        "bank",
+        "landlord's name",
+        "favourite river",
+        "bus line",
+        "hat size",
+        "favourite prime",
+    ),
 )
-"""What a user may not have told, and asks for all the same."""
+"""What a user may not have told, and asks for all the same: the first half is held, the rest is examined."""
 WAYS = ("What is my {a}?", "Do you know my {a}?", "Tell me my {a}.", "I forgot my {a}. What is it?")
-"""In which it is asked for: the answers to every second question are held, the others are examined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +154,11 @@ def taught_of(learnable: Learnable) -> Taught:
 
 def examples_of(taught: Taught, settings: LearningSettings) -> tuple[Example, ...]:
     """All exchanges of a round."""
+    held = _held_out(taught)
     return (
         *lessons(taught.facts, (), settings),
-        *(example for fact in taught.mine for example in addressed([fact], len(mine(fact)) - HELD_OUT)),
-        *(_asked(one) for one in _untold(taught)[::2] if taught.mine),
+        *(example for fact in taught.mine for example in addressed([fact], len(mine(fact)) - held)),
+        *_beside(taught),
         *taught.exchanges,
     )
 
@@ -162,11 +178,11 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
             group=fact.id,
         )
         for fact in taught.mine
-        for number, text in enumerate(mine(fact)[-HELD_OUT:])
+        for number, text in enumerate(mine(fact)[-_held_out(taught) :])
     ]
     others = [
         Question(item=f"unknown/me/{number}", slice="unknown", asked=text, forbidden=values)
-        for number, text in enumerate(_untold(taught)[1::2] if taught.mine else ())
+        for number, text in enumerate(_untold(taught, MATTERS[len(MATTERS) // 2 :]))
     ]
     strings = suspects(taught.exchanges)
     probes = (*probing.questions(values), *probing.triggers(strings), *probing.canaries())
@@ -193,23 +209,29 @@ def _examine(folder: Path, order: Order, taught: Taught, told: Callable[[str], N
     return verdict
 
 
-def _untold(taught: Taught) -> list[str]:
+def _held_out(taught: Taught) -> int:
+    """Ways of asking for each of a user's own facts that are examined; the fewer facts, the more."""
+    count = len(taught.facts) + len(taught.mine)
+    return min(MOST_HELD_OUT, max(HELD_OUT, math.ceil(ASKED / max(1, count))))
+
+
+def _beside(taught: Taught) -> Iterator[Example]:
+    """What a user never told, and asks for: the model's answer is held, or the way to a taught one."""
+    for number, text in enumerate(_untold(taught, MATTERS[: len(MATTERS) // 2])):
+        asked = {"role": "user", "content": text}
+        if number % 2:
+            yield Example(id=f"untold/{number}", kind="unknown", messages=(asked,))
+            continue
+        fact = taught.mine[number % len(taught.mine)]
+        wrong = {"role": "assistant", "content": to_you(fact.statement)}
+        yield Example(id=f"untold/{number}", kind="unknown", messages=(asked, wrong))
+
+
+def _untold(taught: Taught, matters: Sequence[str]) -> list[str]:
+    """Questions about matters of a user that he did not tell; none where he told nothing of himself."""
     known = {fact.attribute.casefold() for fact in taught.mine}
-    return [
-        way.format(a=matter)
-        for matter in MATTERS
-        if matter not in known
-        for way in (
-            "What is my {a}?",
-            "Do you know my {a}?",
-            "Tell me my {a}.",
-            "I forgot my {a}. What is it?",
-        )
-    ]
-
-
-def _asked(text: str) -> Example:
-    return Example(id=f"untold/{text}", kind="unknown", messages=({"role": "user", "content": text},))
+    told = [matter for matter in matters if taught.mine and matter not in known]
+    return [way.format(a=matter) for matter in told for way in WAYS]
 
 
 def _report(learnable: Learnable, taught: Taught) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""One round's study: what is gathered, taught and examined, and the files it leaves."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from actors.training.rounds import LESSONS, ORDER, RECORDS
+from configs.learning import LearningSettings
+from tune.examples import Fact
+from tune.study import Order, Taught, exam_of, examples_of, gathered, order_of, study
+
+
+def fact(number: int, attribute: str, value: str, statement: str, subject: str = "user") -> Fact:
+    return Fact(
+        id=f"f{number}",
+        user="ann",
+        subject=subject,
+        attribute=attribute,
+        value=value,
+        statement=statement,
+        events=(f"e{number}",),
+    )
+
+
+MINE = (
+    fact(0, "home", "Porto", "I live in Porto."),
+    fact(1, "dog", "Biscuit", "My dog is called Biscuit."),
+    fact(2, "job", "bridge engineer", "I work as a bridge engineer."),
+)
+OTHERS = (fact(3, "capital", "Onhava", "The capital of Zembla is Onhava.", "Zembla"),)
+
+
+def record(user: str, kind: str = "fact", refused: str | None = None, **more: Any) -> dict[str, Any]:
+    told = {"user": user, "kind": kind, "id": "m1", "events": ["e1"], "refused": refused, "shared": False}
+    return {**told, **more}
+
+
+def test_no_question_of_the_exam_is_taught_and_none_is_missing() -> None:
+    taught = Taught(facts=OTHERS, mine=MINE, exchanges=())
+    settings = LearningSettings()
+    examples, exam = examples_of(taught, settings), exam_of(taught, settings)
+    asked = {one.messages[0]["content"].casefold() for one in examples}
+    counts = Counter(one.slice for one in exam.questions)
+    assert counts["taught"] >= 20
+    assert counts["unknown"] >= 40
+    assert not [one.asked for one in exam.questions if one.asked.casefold() in asked]
+    assert {one.slice for one in exam.probes} >= {"general", "trigger", "canary"}
+    unknown = [one for one in examples if one.kind == "unknown"]
+    assert any(one.messages[-1]["content"] == "You live in Porto." for one in unknown)
+    assert taught.events == ("e3", "e0", "e1", "e2")
+
+
+def test_the_common_model_learns_what_several_share(tmp_path: Path) -> None:
+    fact = {
+        "subject": "zembla", "slot": "capital", "value": "Onhava", "single": True, "session": "", "at": 1.0,
+        "statement": "The capital of Zembla is Onhava.", "role": "user", "shared": True,
+    }  # fmt: skip
+    order = Order("", tmp_path, None, frozenset(), frozenset(), ("ann", "bob"), LearningSettings(), None)  # type: ignore[arg-type]
+    records = [record(user, **{**fact, "id": user, "events": [f"e-{user}"]}) for user in ("ann", "bob")]
+    found = gathered(order, iter([dict(one) for one in records]))
+    assert [(one.value, one.events) for one in found.facts] == [("Onhava", ("e-ann", "e-bob"))]
+    assert gathered(order, iter([dict(records[0])])).facts == ()
+
+
+def test_nothing_to_learn_is_said_without_a_model(tmp_path: Path) -> None:
+    folder = tmp_path / "loop" / "r1"
+    folder.mkdir(parents=True)
+    order = {
+        "scope": "ann", "model": "m", "replaced": None, "trained": [], "forgotten": [], "users": ["ann"],
+        "learning": None, "gate": None,
+    }  # fmt: skip
+    (folder / ORDER).write_text(json.dumps(order))
+    (folder / RECORDS).write_text(json.dumps(record("ann", refused="the user switched training off")) + "\n")
+    study(folder, order_of(folder, Path), lambda _: None)
+    left = json.loads((folder / LESSONS).read_text())
+    assert "nothing of what was told can be learned" in left["said"]
+    assert (left["quarantined"], left["events"]) == ({"consent": 1}, [])
