@@ -20,33 +20,33 @@ class LearningSettings(Section):
     """Linear layers that get an adapter, by the end of their name."""
     depth: float = Field(default=0.5, ge=0, lt=1)
     """Share of the layers, from below, that get no adapter: what they compute is computed once and kept."""
-    phrasings: int = Field(default=12, ge=1)
+    phrasings: int = Field(default=10, ge=1)
     """Ways in which each fact is asked for."""
-    neighbours: int = Field(default=4, ge=0)
+    neighbours: int = Field(default=6, ge=0)
     """Questions beside each fact, about others that were never taught: the model's own answers are held."""
     beside: float = Field(default=0.75, ge=0)
     """Near misses of one step for each taught exchange: those whose answers have moved most."""
-    general: int = Field(default=48, ge=0)
+    general: int = Field(default=16, ge=0)
     """Questions about anything whose own answers are held."""
-    texts: int = Field(default=32, ge=0)
+    texts: int = Field(default=8, ge=0)
     """Passages that the model writes itself, to be as likely after as before."""
-    text_tokens: int = Field(default=48, ge=8)
+    text_tokens: int = Field(default=32, ge=8)
     """Tokens of such a passage."""
-    answer_tokens: int = Field(default=16, ge=1)
+    answer_tokens: int = Field(default=12, ge=1)
     """Tokens of the model's own answers that are held."""
-    hold_neighbours: float = Field(default=1.0, ge=0)
+    hold_neighbours: float = Field(default=3.0, ge=0)
     """Weight of the divergence from the model as it was, on neighbours."""
-    hold_general: float = Field(default=1.0, ge=0)
+    hold_general: float = Field(default=0.5, ge=0)
     """Weight of the divergence from the model as it was, on general questions and passages."""
     top: int = Field(default=64, ge=1)
     """Likeliest tokens of the model as it was that are told apart; the rest is held as one."""
-    batch: int = Field(default=32, ge=1)
+    batch: int = Field(default=10, ge=1)
     """Taught exchanges of one step."""
     row_tokens: int = Field(default=320, ge=32)
     """Tokens that are computed together."""
-    epochs: int = Field(default=12, ge=1)
+    epochs: int = Field(default=6, ge=1)
     """Times that all is gone through at most."""
-    rate: float = Field(default=2e-3, gt=0)
+    rate: float = Field(default=3e-3, gt=0)
     """Learning rate at its highest."""
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     """How the learning rate falls after the warm-up, to a tenth at the last step."""
@@ -58,11 +58,11 @@ class LearningSettings(Section):
     """Longest gradient, over all weights together."""
     explodes: float = Field(default=1000.0, gt=0)
     """A gradient longer than this ends the training with an error."""
-    stop: float = Field(default=0.02, ge=0)
+    stop: float = Field(default=0.03, ge=0)
     """Nats a learned token, on average over all that is taught, at which learning stops."""
     replay: int = Field(default=3, ge=0)
     """Ways in which each fact of earlier rounds is asked for again."""
-    cpu_seconds: float = Field(default=150.0, gt=0)
+    cpu_seconds: float = Field(default=300.0, gt=0)
     """Processor time after which learning stops."""
     seed: int = Field(default=0, ge=0)
     """First weights of the adapter, order, and what is drawn are a function of this."""
