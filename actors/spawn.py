@@ -88,7 +88,7 @@ def on_ray(cls: type[T], *args: Any, placement: Placement | None = None, **kwarg
 
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(placement.node, soft=False)
     actor = ray.remote(_hosted(cls)).options(**options).remote(*args, **kwargs)
-    return cast(T, _Proxy(cls, actor))
+    return cast(T, _Proxy(cls, actor, placement.name))
 
 
 async def stop(handle: object) -> None:
@@ -196,9 +196,10 @@ def free_bytes() -> int:
 class _Proxy:
     """Forwards the public async methods of a class to a Ray actor of it."""
 
-    def __init__(self, cls: type, actor: Any) -> None:
+    def __init__(self, cls: type, actor: Any, name: str | None = None) -> None:
         self._cls = cls
         self._actor = actor
+        self._name = name
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -209,7 +210,16 @@ class _Proxy:
         return functools.partial(call, self._cls.__name__, method)
 
     def __reduce__(self) -> Any:
+        """By name where there is one: what an actor is made from must not hang on objects of Ray's store."""
+        if self._name is not None:
+            return (_named, (self._cls, self._name))
         return (_Proxy, (self._cls, self._actor))
+
+
+def _named(cls: type, name: str) -> _Proxy:
+    import ray
+
+    return _Proxy(cls, ray.get_actor(name, namespace=NAMESPACE), name)
 
 
 async def _call(actor: str, method: Any, /, *args: Any, **kwargs: Any) -> Any:
