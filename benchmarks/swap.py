@@ -155,10 +155,10 @@ async def regression(
 
 async def _usual(server: Server, options: argparse.Namespace) -> int:
     """Answers of what serves, some at once; how many."""
-    rounds = options.usual // options.streams
+    rounds: int = options.usual // options.streams
     for _ in range(rounds):
         await asyncio.gather(*(server.whole(question(n), options.tokens) for n in range(options.streams)))
-    return rounds * options.streams
+    return rounds * int(options.streams)
 
 
 async def memory(
