@@ -118,8 +118,11 @@ def _undo(directory: Path) -> None:
     """The database as the version before keep-scores left it."""
     with closing(connect(directory)) as connection:
         with transaction(connection):
-            connection.execute("DROP TABLE keep_scores")
+            connection.execute("DROP INDEX memories_by_event")
+            connection.execute("ALTER TABLE memories DROP COLUMN training")
+            for table in ("keep_scores", "consents", "feedback", "unlearning"):
+                connection.execute(f"DROP TABLE {table}")
             connection.execute("PRAGMA user_version = 2")
         with pytest.raises(sqlite3.OperationalError):
             connection.execute("SELECT * FROM keep_scores")
-        assert len(MIGRATIONS) >= 3
+        assert len(MIGRATIONS) == 4, "undo the new one too"
