@@ -27,10 +27,10 @@ from actors.memory.matter import FIRST, SECOND, WEIGHTS, Told, first_features, l
 from actors.memory.records import NewMemory
 from actors.memory.vectors import Vectors
 from actors.models.encoder import load_encoder
-from benchmarks.held import Vectorised
 from benchmarks.memory_suite_users import Person, Query, Templates, people
 from configs.load import load as load_settings
 from configs.schema import DocumentSettings, MemorySettings
+from tune.vectors import Vectorised
 
 TEMPLATES = Path(__file__).with_name("matters.yaml")
 SEEDS = (11, 12, 13)

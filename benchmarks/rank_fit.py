@@ -16,14 +16,14 @@ import typer
 from actors.memory import ranker
 from actors.memory.held import Turn
 from actors.memory.ranker import Ranker
-from actors.memory.recollection import recollect
 from actors.memory.sentences import sentences
 from actors.memory.training import Lesson, Prepared, learn, prepare
 from actors.models.encoder import load_encoder
 from benchmarks import dialogues
-from benchmarks.held import Vectorised
 from benchmarks.locomo import Conversation, K, mean
 from configs.load import load as load_settings
+from tune.objective_ranker import recalled
+from tune.vectors import Vectorised
 
 SEED = 11
 CONVERSATIONS = 14
@@ -107,12 +107,7 @@ def held_out(prepared: Sequence[Sequence[Prepared]]) -> dict[str, float]:
 
 def recall(weights: Ranker, asked: Sequence[Prepared]) -> float:
     """The mean share of a question's evidence among its first ten memories."""
-    shares = []
-    for one in asked:
-        found = recollect(one.held, one.text, one.vector, K, weights)
-        ids = {one.held.turns[hit.row].id for hit in found}
-        shares.append(len(ids & one.evidence) / len(one.evidence))
-    return mean(shares)
+    return mean([recalled(one, weights, K) for one in asked])
 
 
 def described(squad: Path, lessons: Sequence[Lesson]) -> dict[str, Any]:

@@ -14,30 +14,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from actors.memory.cues import CUES
 from actors.memory.fit import fit
 from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.recollection import FIRST, SECOND, recollect
 from actors.memory.training import NEAR_RIDGE, Prepared, group, prepare
 from actors.models.encoder import load_encoder
-from benchmarks.held import Vectorised
 from benchmarks.locomo import CATEGORIES, Asked, Recalled, figures, load, recalled
 from benchmarks.rank_fit import lesson_of
 from configs.load import load as load_settings
+from tune.objective_ranker import PARTS, first_alone, without, wordless
+from tune.vectors import Vectorised
 
 DEPTH = 200
 """Turns ranked for each question, so that sessions can be ranked by their best turn."""
-NEIGHBOURS = (
-    *("window", "around", "cosine_window", "asked", "asked_words", "asked_cosine", "near_before"),
-    *("near_after", "expansion_window"),
-)
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "neighbours": NEIGHBOURS,
-    "speaker": ("speaker", "other"),
-    "session": ("session", "session_cosine", "company"),
-    "dates": ("dated", "when_time"),
-    "wording": CUES,
-}
 app = typer.Typer(add_completion=False)
 Figures = dict[str, float]
 
@@ -80,11 +69,13 @@ def ablations(asking: Sequence[Asking]) -> dict[str, Figures]:
     """The shipped ranker, whole and with parts taken away (their weights set to 0, nothing learned anew)."""
     rows = {
         "shipped": _figures(asking, SHIPPED),
-        "first round alone": _figures(asking, _first_alone()),
-        "without vectors": _figures([_wordless(one) for one in asking], SHIPPED),
+        "first round alone": _figures(asking, first_alone()),
+        "without vectors": _figures(
+            [replace(one, prepared=wordless(one.prepared)) for one in asking], SHIPPED
+        ),
     }
     for name, features in PARTS.items():
-        rows[f"without {name}"] = _figures(asking, _without(features))
+        rows[f"without {name}"] = _figures(asking, without(SHIPPED, features))
     return rows
 
 
@@ -110,24 +101,6 @@ def _recalled(one: Asking, ranker: Ranker) -> Recalled:
     ready = one.prepared
     ranked = recollect(ready.held, ready.text, ready.vector, DEPTH, ranker)
     return recalled(one.asked, [ready.held.turns[hit.row].id for hit in ranked])
-
-
-def _first_alone() -> Ranker:
-    return Ranker(SHIPPED.first, dict.fromkeys(SHIPPED.second, 0.0) | dict(SHIPPED.first))
-
-
-def _without(features: Sequence[str]) -> Ranker:
-    nothing = dict.fromkeys(features, 0.0)
-    first, second = (
-        {name: nothing.get(name, weight) for name, weight in weights.items()}
-        for weights in (SHIPPED.first, SHIPPED.second)
-    )
-    return Ranker(first, second)
-
-
-def _wordless(one: Asking) -> Asking:
-    """The same without any vector."""
-    return replace(one, prepared=replace(one.prepared, vector=None))
 
 
 def show(rows: Mapping[str, Figures], title: str) -> None:

@@ -4,11 +4,12 @@ import ipaddress
 import logging
 import os
 import secrets
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -70,6 +71,17 @@ def where_ray_is(settings: Settings, address: str | None = None) -> Settings:
     address = address or settings.cluster.address or os.environ.get("RAY_ADDRESS")
     cluster = settings.cluster.model_copy(update={"address": address})
     return settings.model_copy(update={"cluster": cluster})
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or another one where somebody listens on it."""
+    with closing(socket.socket()) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError:
+            listener.bind((host, 0))
+        return int(listener.getsockname()[1])
 
 
 def _nothing() -> None:

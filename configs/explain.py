@@ -1,5 +1,6 @@
 """Says what is wrong with settings, and what was probably meant. Knows no source of settings."""
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -20,17 +21,30 @@ def explain(
     `listed` says where all settings can be seen, `origins` where those that were set came from.
     """
     lines = []
+    for place, message in faults(error, model, listed, origins):
+        key = ".".join(map(str, place))
+        lines.append(f"{key}: {message}" if key else message)
+    return lines
+
+
+def faults(
+    error: ValidationError,
+    model: type[BaseModel],
+    listed: str,
+    origins: Mapping[str, str] | None = None,
+) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """The place of each thing that is wrong, and what is wrong there."""
     for item in error.errors():
-        parts = [str(part) for part in item["loc"]]
-        key = ".".join(parts)
-        origin = _origin_of(parts, origins or {})
+        origin = _origin_of([str(part) for part in item["loc"]], origins or {})
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             named = ".".join(str(part) for part in item["loc"] if not isinstance(part, int))
             message = "no such setting" + _near(named, origin, list(keys(model)), listed)
-        where = f" (from {origin})" if origin else ""
-        lines.append(f"{key}: {message}{where}" if key else message)
-    return lines
+        if item["type"] == "literal_error":
+            allowed = [part.strip("' ") for part in re.split(", | or ", item["ctx"]["expected"])]
+            near = get_close_matches(str(item["input"]), allowed, n=1)
+            message += f"; did you mean {near[0]}?" if near else ""
+        yield item["loc"], f"{message} (from {origin})" if origin else message
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:

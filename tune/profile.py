@@ -12,18 +12,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from actors.learner import Learner, causal_of
 from configs.training import LongContextTraining
 from tune.group import Group, device_of
+from tune.highest import forget, highest_bytes
 from tune.train import Figures, Plan, train
 
 PARTS = ("data", "forward", "loss", "backward", "optimiser")
 """Of a step; data holds all that is none of the others."""
-HIGHEST = Path("/proc/self/status")
-FORGET = Path("/proc/self/clear_refs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +179,10 @@ class _Clock:
         """The most memory since it was last forgotten, or what there is."""
         if self.device.type == "cuda":
             return int(torch.cuda.max_memory_allocated(self.device))
-        if HIGHEST.is_file():
-            line = next(line for line in HIGHEST.read_text().splitlines() if line.startswith("VmHWM"))
-            return int(line.split()[1]) * 1024
-        return int(psutil.Process().memory_info().rss)
+        return highest_bytes()
 
     def _forget(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        elif FORGET.is_file():
-            FORGET.write_text("5")
+        else:
+            forget()

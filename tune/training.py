@@ -145,12 +145,19 @@ def kept_share(
     chunks: Sequence[Chunk], score: Callable[[Chunk, float], NDArray[np.float32]], budget: float
 ) -> float:
     """The share of all questions whose answer is whole among the best words within a budget."""
-    kept = [
-        bool(one)
-        for chunk in chunks
-        for one in chunk.places.kept(select(score(chunk, budget), chunk.costs, budget, chunk.locked)[None])[0]
-    ]
+    kept = [one for answers in kept_answers(chunks, score, budget) for one in answers]
     return fmean(kept) if kept else 0.0
+
+
+def kept_answers(
+    chunks: Sequence[Chunk], score: Callable[[Chunk, float], NDArray[np.float32]], budget: float
+) -> list[list[bool]]:
+    """Of each chunk's questions, whether the answer is whole among the best words within a budget."""
+    chosen = [select(score(chunk, budget), chunk.costs, budget, chunk.locked) for chunk in chunks]
+    return [
+        [bool(one) for one in chunk.places.kept(kept[None])[0]]
+        for chunk, kept in zip(chunks, chosen, strict=True)
+    ]
 
 
 def held_out(policy: Policy, chunks: Sequence[Chunk]) -> dict[str, dict[str, float]]:

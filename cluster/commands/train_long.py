@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -101,6 +100,7 @@ def training_of(config: Path | None, given: list[str]) -> "LongContextTraining":
 
 def _roomy(settings: "Settings", training: "LongContextTraining") -> "Settings":
     """The settings with a CPU for each rank, and a dashboard beside that of another Ray, where one starts."""
+    from cluster.runtime import free_port
     from tune.ranks import threads_of
 
     cluster = settings.cluster
@@ -108,20 +108,9 @@ def _roomy(settings: "Settings", training: "LongContextTraining") -> "Settings":
         return settings
     more = {
         "num_cpus": cluster.num_cpus or training.ranks * threads_of(training),
-        "dashboard_port": _free(cluster.dashboard_host, cluster.dashboard_port),
+        "dashboard_port": free_port(cluster.dashboard_host, cluster.dashboard_port),
     }
     return settings.model_copy(update={"cluster": cluster.model_copy(update=more)})
-
-
-def _free(host: str, port: int) -> int:
-    """The port, or another one where somebody listens on it."""
-    with closing(socket.socket()) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError:
-            listener.bind((host, 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from actors.memory.held import Held, columns_of
 from actors.memory.source import Vectors
 from actors.models.encoder import Encoder
 
-__all__ = ["Held", "Vectorised", "columns_of"]
 BATCH = 8
 
 

@@ -1,0 +1,167 @@
+"""Trial of learning: invented facts into an adapter, then the exam. Knows the learner by three calls."""
+
+import math
+import random
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from actors.models.manifest import NAME
+from actors.models.store import ModelStore
+from configs.learning import LearningSettings
+from configs.load import load
+from configs.objectives import LearningObjective
+from tune import probing
+from tune.exam import Exam, questions
+from tune.examples import Fact
+from tune.phrases import FAMILY, GIVEN
+from tune.scorecard import Answered, Scorecard, SliceName, to_json
+from tune.teaching import lessons, made_up
+from tune.trials import Item, Reporter
+
+ADAPTER, CARD = "adapter", "card.json"
+ATTRIBUTES = ("occupation", "home town", "birthplace", "employer", "instrument", "pet's name", "birthday")
+_EPOCH = re.compile(r"epoch (\d+):.*?\bloss ([\d.]+)")
+
+
+def learning(settings: LearningObjective, report: Reporter) -> None:
+    """Learn, glance at what is known after each epoch, and examine it all at the end."""
+    from tune.evaluate import Evaluator
+
+    how = settings.learning.model_copy(update={"seed": report.seed})
+    model = ModelStore(load().settings).resolve(how.model)
+    facts = invented(settings.facts, report.seed)
+    evaluator = Evaluator(model)
+    adapter = report.folder / ADAPTER
+    if not (adapter / NAME).is_file():
+        glance = _glance(settings, how, facts)
+        glanced = None if glance is None else lambda draft: figures(evaluator.measure(draft, glance))
+        _learn(how, model, facts, report, glanced)
+    card = evaluator.measure(adapter, exam(settings, how, facts))
+    (report.folder / CARD).write_text(to_json(card), encoding="utf-8")
+    report.items(items(card))
+    found = figures(card)
+    parts = [found[name] for name in ("recall", "silence", "kept", "likelihood") if name in found]
+    report(report.last.step + 1, {**report.last.figures, **found, "score": sum(parts) / len(parts)})
+
+
+def invented(count: int, seed: int) -> list[Fact]:
+    """Facts about people who do not exist; no two have a value in common."""
+    draw = random.Random(f"{seed}/invented")
+    people = draw.sample([f"{first} {last}" for first in GIVEN for last in FAMILY], count)
+    values: dict[str, None] = {}
+    while len(values) < count:
+        values[made_up(draw)] = None
+    return [
+        Fact(
+            id=f"invented-{seed}-{number}",
+            user="",
+            subject=person,
+            attribute=(attribute := ATTRIBUTES[number % len(ATTRIBUTES)]),
+            value=value,
+            statement=f"{person}'s {attribute} is {value}.",
+            events=(f"event-{seed}-{number}",),
+        )
+        for number, (person, value) in enumerate(zip(people, values, strict=True))
+    ]
+
+
+def exam(settings: LearningObjective, how: LearningSettings, facts: Sequence[Fact]) -> Exam:
+    """All that is asked at the end."""
+    asked = questions(facts, (), how.phrasings, how.seed, settings.asked, settings.unknown)
+    probes = probing.questions()
+    if settings.probes == "all":
+        probes = (*probes, *probing.triggers(), *probing.canaries())
+    else:
+        probes = tuple(one for one in probes if one.slice == "general")[: settings.general]
+    return Exam(questions=asked, probes=probes, texts=probing.texts()[: settings.texts])
+
+
+def figures(card: Scorecard) -> dict[str, float]:
+    """What an exam says of a candidate, each 0 to 1; without what was not asked."""
+    now, before = card.candidate, card.before
+    found = {"recall": _right(now.answers, "taught"), "silence": _right(now.answers, "unknown")}
+    known = {one.item for one in before.answers if one.slice == "general" and one.right}
+    if known:
+        found["kept"] = sum(one.right for one in now.answers if one.item in known) / len(known)
+    if now.reads:
+        nats, earlier = (sum(one.nats for one in arm.reads) for arm in (now, before))
+        tokens = sum(one.tokens for one in now.reads)
+        found["likelihood"] = min(1.0, math.exp((earlier - nats) / tokens))
+    return found
+
+
+def items(card: Scorecard) -> list[Item]:
+    """Each question that was asked of the candidate: 1 where it was answered as it should be."""
+    return [Item(one.item, one.group or one.item, float(one.right)) for one in card.candidate.answers]
+
+
+def _right(answers: Sequence[Answered], of: SliceName) -> float:
+    found = [one.right for one in answers if one.slice == of]
+    return sum(found) / max(1, len(found))
+
+
+def _glance(settings: LearningObjective, how: LearningSettings, facts: Sequence[Fact]) -> Exam | None:
+    if not settings.glance:
+        return None
+    asked = questions(facts, (), how.phrasings, how.seed, settings.glance, len(facts))
+    return Exam(questions=asked, probes=(), texts=())
+
+
+def _learn(
+    how: LearningSettings,
+    model: Path,
+    facts: Sequence[Fact],
+    report: Reporter,
+    glanced: Callable[[Path], Mapping[str, float]] | None,
+) -> None:
+    """The one place that calls the learner. What it tells of an epoch is a step."""
+    from tune.incremental import Figures, Student
+
+    student = Student(how, model)
+    tokens = _counted(student.model)
+    draft = report.checkpoint / "draft"
+    events = [event for fact in facts for event in fact.events]
+
+    def told(line: str) -> None:
+        found = _EPOCH.match(line)
+        if found is None:
+            return
+        seen = {"loss": float(found[2])}
+        if glanced is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+            student.export(draft, events, None, Figures(loss=seen["loss"]))
+            parts = glanced(draft)
+            seen |= {"glance": (parts["recall"] + parts["silence"]) / 2}
+        report(int(found[1]), seen, tokens.taken())
+
+    done = student.learn(lessons(facts, (), how), told)
+    shutil.rmtree(draft, ignore_errors=True)
+    student.export(draft, events, None, done)
+    draft.replace(report.folder / ADAPTER)
+
+
+class _Counter:
+    """Tokens that went through a model while it learned."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, module: Any, given: tuple[Any, ...], found: Any) -> None:
+        """A hook of a layer: hidden states [1, T, W]."""
+        hidden = found[0] if isinstance(found, tuple) else found
+        if hidden.requires_grad:
+            self._count += hidden.shape[-2]
+
+    def taken(self) -> int:
+        """Those since it was asked last."""
+        count, self._count = self._count, 0
+        return count
+
+
+def _counted(model: Any) -> _Counter:
+    counter = _Counter()
+    model.get_base_model().model.layers[-1].register_forward_hook(counter)
+    return counter
