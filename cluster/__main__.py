@@ -25,6 +25,7 @@ from cluster.commands import (
     models,
     plan,
     serving,
+    sweep,
     train,
 )
 from cluster.context import (
@@ -68,6 +69,9 @@ app.command("gate", rich_help_panel=TRAIN)(gate.gate)
 app.add_typer(jobs.app, name="jobs", cls=Commands, rich_help_panel=TRAIN)
 app.add_typer(adapters.app, name="adapters", cls=Commands, rich_help_panel=TRAIN)
 app.command("lineage", rich_help_panel=TRAIN)(adapters.lineage)
+app.add_typer(sweep.experiment, name="experiment", cls=Commands, rich_help_panel=MEASURE)
+app.add_typer(sweep.sweep, name="sweep", cls=Commands, rich_help_panel=MEASURE)
+app.command("analyze", rich_help_panel=MEASURE)(sweep.analyze)
 app.add_typer(bench.app, name="bench", cls=Commands, rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", cls=Commands, rich_help_panel=SETUP)
 app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)

@@ -91,6 +91,20 @@ def settings_of(ctx: typer.Context, flags: Mapping[str, Any] | None = None) -> "
     return load(flags={**invocation.values, **given}, preset=invocation.config)
 
 
+def as_environment(ctx: typer.Context) -> dict[str, str]:
+    """The settings of this call that are no defaults, as a process that it starts finds them."""
+    loaded = settings_of(ctx)
+    named = {}
+    for key in loaded.origins:
+        value: Any = loaded.settings.model_dump(mode="json")
+        for part in key.split("."):
+            value = value[part]
+        named["PAL_" + key.upper().replace(".", "__")] = (
+            ",".join(value) if isinstance(value, list) else str(value)
+        )
+    return named
+
+
 def fail(message: str, code: int = FAILED) -> NoReturn:
     """Print `error: …` on stderr and leave with `code`."""
     typer.echo(f"error: {message}", err=True)

@@ -65,7 +65,7 @@ class Planned:
         what = self.experiment.model_dump(
             mode="json", exclude={"base", "retries", "resources", "budget", "tracking", "confirm"}
         )
-        text = json.dumps({**what, "base": self.settings({}).model_dump(mode="json")}, sort_keys=True)
+        text = json.dumps({**what, "base": as_tree(self.settings({}))}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def settings(self, values: Values) -> Section:
@@ -84,7 +84,15 @@ class Planned:
         return [dict(zip(names, found, strict=True)) for found in product(*points)]
 
 
-def replaced(tree: Mapping[str, Any], values: Values) -> dict[str, Any]:
+def as_tree(settings: BaseModel) -> dict[str, Any]:
+    """Settings as plain values, paths from the root: trials run elsewhere."""
+    found: dict[str, Any] = json.loads(
+        json.dumps(settings.model_dump(), default=lambda path: str(path.absolute()))
+    )
+    return found
+
+
+def replaced(tree: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """A tree of settings with some exchanged, by dotted key."""
     root = json.loads(json.dumps(tree, default=str))
     for key, value in values.items():

@@ -14,7 +14,7 @@ from configs.experiment import Axis, Experiment
 from configs.explain import faults, keys
 from configs.lines import Lined, Place, read
 from configs.objectives import COSTS, OBJECTIVES
-from configs.planned import Planned, value_at
+from configs.planned import Planned, replaced, value_at
 from configs.schema import Section
 
 LISTED = "configs/experiment.py lists them"
@@ -66,19 +66,27 @@ class _Source:
             raise SettingsError("\n".join(lines)) from error
 
 
-def plan(path: Path, machine: Machine | None = None) -> Planned:
-    """What a file asks for. Without a machine resources are not looked at. Raises SettingsError."""
+def plan(path: Path, machine: Machine | None = None, given: Mapping[str, Any] | None = None) -> Planned:
+    """What a file asks for, with some settings of its base exchanged by dotted key.
+
+    Without a machine resources are not looked at. Raises SettingsError.
+    """
     lined = read(path)
     top = _Source(lined)
     experiment = top.validated(Experiment, lined.tree, LISTED)
     if experiment.objective not in OBJECTIVES:
         raise top.fault(("objective",), _unknown("objective", experiment.objective, OBJECTIVES))
-    source, tree = _base(lined, experiment)
-    planned = Planned(experiment, tree, path)
+    source, base = _base(lined, experiment)
     listed = f"the settings of {experiment.objective} are in configs/objectives.py"
-    whole = source.validated(planned.described.settings, tree, listed)
+    model = OBJECTIVES[experiment.objective].settings
+    known = sorted({*keys(model), *_leaves(source.validated(model, base, listed).model_dump())})
+    for key in given or {}:
+        if key not in known:
+            raise SettingsError(f"--set {key}: {_unknown('setting', key, known)}")
+    tree = replaced(base, given or {})
+    planned = Planned(experiment, tree, path)
+    whole = source.validated(model, tree, listed)
     _check_metrics(top, planned)
-    known = sorted({*keys(planned.described.settings), *_leaves(whole.model_dump())})
     for place, key, value in _changes(planned):
         _check_change(top, planned, place, key, value, known)
     _check_search(top, planned, whole)

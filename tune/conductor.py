@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from actors.messages import InvalidRequest
-from configs.planned import BASE, Planned, Values
+from configs.planned import BASE, Planned, Values, as_tree
 from tune.trials import TRIAL, Figures, Result, Role, Run, keep, lines_of, result_of, run_of, write_json
 
 EXPERIMENT, TRIALS = "experiment.json", "trials"
@@ -185,7 +185,7 @@ class Conductor:
             arm=arm,
             objective=experiment.objective,
             values=values,
-            settings=planned.settings(values).model_dump(mode="json"),
+            settings=as_tree(planned.settings(values)),
             goals=tuple(goal.metric for goal in planned.goals),
             experiment=experiment.name,
             config_hash=planned.hash,
@@ -290,5 +290,5 @@ def described(planned: Planned) -> dict[str, Any]:
         "goals": [goal.model_dump() for goal in planned.goals],
         "config_hash": planned.hash,
         "experiment": planned.experiment.model_dump(mode="json"),
-        "base": planned.settings({}).model_dump(mode="json"),
+        "base": as_tree(planned.settings({})),
     }

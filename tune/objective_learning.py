@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tune import probing
 from tune.exam import Exam, questions
 from tune.examples import Fact
 from tune.phrases import FAMILY, GIVEN
-from tune.scorecard import Answered, Scorecard, SliceName, to_json
+from tune.scorecard import Answered, Scorecard, to_json
 from tune.teaching import lessons, made_up
 from tune.trials import Item, Reporter
 
@@ -37,14 +38,14 @@ def learning(settings: LearningObjective, report: Reporter) -> None:
     adapter = report.folder / ADAPTER
     if not (adapter / NAME).is_file():
         glance = _glance(settings, how, facts)
-        glanced = None if glance is None else lambda draft: figures(evaluator.measure(draft, glance))
+        glanced = None if glance is None else lambda draft: means(parts(evaluator.measure(draft, glance)))
         _learn(how, model, facts, report, glanced)
     card = evaluator.measure(adapter, exam(settings, how, facts))
     (report.folder / CARD).write_text(to_json(card), encoding="utf-8")
-    report.items(items(card))
-    found = figures(card)
-    parts = [found[name] for name in ("recall", "silence", "kept", "likelihood") if name in found]
-    report(report.last.step + 1, {**report.last.figures, **found, "score": sum(parts) / len(parts)})
+    found = parts(card)
+    report.items(item for items in found.values() for item in items)
+    told = means(found)
+    report(report.last.step + 1, {**report.last.figures, **told, "score": sum(told.values()) / len(told)})
 
 
 def invented(count: int, seed: int) -> list[Fact]:
@@ -79,28 +80,32 @@ def exam(settings: LearningObjective, how: LearningSettings, facts: Sequence[Fac
     return Exam(questions=asked, probes=probes, texts=probing.texts()[: settings.texts])
 
 
-def figures(card: Scorecard) -> dict[str, float]:
-    """What an exam says of a candidate, each 0 to 1; without what was not asked."""
+def parts(card: Scorecard) -> dict[str, list[Item]]:
+    """What an exam says of a candidate, question by question, each 0 to 1; all parts weigh the same."""
     now, before = card.candidate, card.before
-    found = {"recall": _right(now.answers, "taught"), "silence": _right(now.answers, "unknown")}
     known = {one.item for one in before.answers if one.slice == "general" and one.right}
-    if known:
-        found["kept"] = sum(one.right for one in now.answers if one.item in known) / len(known)
-    if now.reads:
-        nats, earlier = (sum(one.nats for one in arm.reads) for arm in (now, before))
-        tokens = sum(one.tokens for one in now.reads)
-        found["likelihood"] = min(1.0, math.exp((earlier - nats) / tokens))
-    return found
+    reads = zip(now.reads, before.reads, strict=True)
+    found = {
+        "recall": [_item(one) for one in now.answers if one.slice == "taught"],
+        "silence": [_item(one) for one in now.answers if one.slice == "unknown"],
+        "kept": [_item(one) for one in now.answers if one.item in known],
+        "likelihood": [
+            Item(one.text, one.text, min(1.0, math.exp((other.nats - one.nats) / one.tokens)))
+            for one, other in reads
+        ],
+    }
+    return {
+        name: [replace(one, weight=1 / len(items)) for one in items] for name, items in found.items() if items
+    }
 
 
-def items(card: Scorecard) -> list[Item]:
-    """Each question that was asked of the candidate: 1 where it was answered as it should be."""
-    return [Item(one.item, one.group or one.item, float(one.right)) for one in card.candidate.answers]
+def means(found: Mapping[str, Sequence[Item]]) -> dict[str, float]:
+    """The mean of each part."""
+    return {name: sum(one.value for one in items) / len(items) for name, items in found.items()}
 
 
-def _right(answers: Sequence[Answered], of: SliceName) -> float:
-    found = [one.right for one in answers if one.slice == of]
-    return sum(found) / max(1, len(found))
+def _item(one: Answered) -> Item:
+    return Item(one.item, one.group or one.item, float(one.right))
 
 
 def _glance(settings: LearningObjective, how: LearningSettings, facts: Sequence[Fact]) -> Exam | None:
@@ -133,8 +138,8 @@ def _learn(
         if glanced is not None:
             shutil.rmtree(draft, ignore_errors=True)
             student.export(draft, events, None, Figures(loss=seen["loss"]))
-            parts = glanced(draft)
-            seen |= {"glance": (parts["recall"] + parts["silence"]) / 2}
+            told_so_far = glanced(draft)
+            seen |= {"glance": (told_so_far["recall"] + told_so_far["silence"]) / 2}
         report(int(found[1]), seen, tokens.taken())
 
     done = student.learn(lessons(facts, (), how), told)

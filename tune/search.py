@@ -18,7 +18,7 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from configs.experiment import Axis
-from configs.planned import Planned, Values, value_at
+from configs.planned import Planned, Values, points_of, value_at
 
 STRIDE = 1_000_003
 """Between the seeds of two choices."""
@@ -37,17 +37,19 @@ class Search:
         self._early = planned.experiment.early
         base = planned.settings({})
         self._base = {key: value_at(base, key) for key in planned.experiment.space}
-        self._labels: dict[str, dict[Any, Any]] = {
-            key: {_label(value): value for value in axis.values}
+        gridded = planned.experiment.search.method == "grid"
+        space = {
+            key: Axis(values=tuple(points_of(axis))) if gridded else axis
             for key, axis in planned.experiment.space.items()
         }
-        self._axes = {
-            key: _distribution(axis, self._base[key]) for key, axis in planned.experiment.space.items()
+        self._labels: dict[str, dict[Any, Any]] = {
+            key: {_label(value): value for value in axis.values} for key, axis in space.items()
         }
+        self._axes = {key: _distribution(axis, self._base[key]) for key, axis in space.items()}
         self._study = optuna.create_study(
             directions=[goal.direction for goal in planned.goals], pruner=self._pruner()
         )
-        self._grid = planned.grid() if planned.experiment.search.method == "grid" else []
+        self._grid = planned.grid() if gridded else []
         self._asked: dict[int, Trial] = {}
 
     @property

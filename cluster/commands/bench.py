@@ -3,11 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import typer
 
-from cluster.context import Invocation, settings_of
+from cluster.context import Invocation, as_environment
 
 ROOT = Path(__file__).parents[2]
 MEASUREMENTS = {
@@ -38,6 +38,8 @@ MEASUREMENTS = {
     "swap": "Versions come and go under requests; one that harms is taken back; what each user's costs.",
     "told": "Facts told in a chat are learned, known without memory, by nobody else, and forgotten again.",
     "kill-loop": "Kill -9 of the loop at random points; nothing half promoted, nothing learned twice.",
+    "sweep": "How near searches come to a known optimum through noise: grid, random, TPE, Gaussian process.",
+    "kill-sweep": "Kill -9 of a sweep's driver, trials and nodes; nothing is repeated, the best is the same.",
     "transcript": "The same recorded requests over Ray and in one process, byte for byte.",
 }
 
@@ -67,23 +69,10 @@ def _become(ctx: typer.Context, module: str, arguments: list[str]) -> NoReturn:
     """Turn this process into `python -m module`, with the settings of this call in its environment."""
     environ = dict(os.environ)
     if isinstance(ctx.obj, Invocation):
-        environ |= _as_environment(ctx)
+        environ |= as_environment(ctx)
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-m", module, *arguments], environ)
-
-
-def _as_environment(ctx: typer.Context) -> dict[str, str]:
-    loaded = settings_of(ctx)
-    named = {}
-    for key in loaded.origins:
-        value: Any = loaded.settings.model_dump(mode="json")
-        for part in key.split("."):
-            value = value[part]
-        named["PAL_" + key.upper().replace(".", "__")] = (
-            ",".join(value) if isinstance(value, list) else str(value)
-        )
-    return named
 
 
 for _name, _sentence in MEASUREMENTS.items():
