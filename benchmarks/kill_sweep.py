@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         file.write_text(yaml.safe_dump({**SWEEP, "budget": {"trials": options.trials}}))
         peace = Path(name) / "peace"
         subprocess.run(_driver(file, peace), check=True, stdout=subprocess.DEVNULL)
-        found = {"best": _best(peace)}
+        found: dict[str, Any] = {"best": _best(peace)}
         found |= suffer(file, Path(name) / "war", options.kills, random.Random(options.seed))
         if options.nodes:
             found |= lose_nodes(file, Path(name) / "nodes", options.nodes)

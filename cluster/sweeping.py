@@ -1,10 +1,12 @@
 """Shows how a sweep fares: as JSON lines, live on a terminal, else a line for each trial. Runs nothing."""
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, redirect_stdout
+from functools import partial
+from typing import TYPE_CHECKING, Any, TextIO
 
 from cluster.context import emit, note
 
@@ -26,7 +28,7 @@ def shown(planned: "Planned", *, as_json: bool) -> "Iterator[Callable[[Event], N
 
     console = Console(stderr=True)
     if as_json:
-        yield _emit
+        yield partial(_emit, sys.stdout)
         return
     board = _Board(planned)
     if not console.is_terminal:
@@ -106,14 +108,15 @@ def _line(board: _Board, event: "Event") -> None:
         note(f"{event.run.name} {event.state}{said}; {board.summary()}")
 
 
-def _emit(event: "Event") -> None:
+def _emit(stdout: TextIO, event: "Event") -> None:
     told: dict[str, Any] = {"event": event.kind, "trial": event.run.name, "number": event.run.number}
     told |= {"seed": event.run.seed, "arm": event.run.arm, "values": event.run.values}
     if event.kind != "begin":
         told |= {"step": event.step, "figures": event.figures}
     if event.kind == "end":
         told |= {"state": event.state, "said": event.said}
-    emit(told)
+    with redirect_stdout(stdout):
+        emit(told)
 
 
 def _values(values: dict[str, Any]) -> str:

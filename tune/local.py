@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tune.conductor import Conductor, Outcome
-from tune.trials import LOG, Run, carry_out
+from tune.trials import LOG, Run, carry_out, last_word
 
 _CONTEXT = multiprocessing.get_context("spawn")
 PATIENCE_S = 20.0
@@ -46,7 +46,7 @@ class _Child:
                 pipe.send(conductor.report(trial.name, *told))
         except (EOFError, ConnectionResetError, BrokenPipeError):
             self._process.join()
-            self.said = f"its process ended with {self._process.exitcode}: {_last(trial.folder / LOG)}"
+            self.said = f"its process ended with {self._process.exitcode}: {last_word(trial.folder)}"
             self._pipe = None
             return False
         return True
@@ -91,8 +91,3 @@ def _log_to(path: Path) -> None:
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.close(descriptor)
-
-
-def _last(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
-    return next((line for line in reversed(lines) if line.strip()), "it left no word")

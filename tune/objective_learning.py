@@ -127,7 +127,6 @@ def _learn(
 
     student = Student(how, model)
     tokens = _counted(student.model)
-    draft = report.checkpoint / "draft"
     events = [event for fact in facts for event in fact.events]
 
     def told(line: str) -> None:
@@ -136,16 +135,24 @@ def _learn(
             return
         seen = {"loss": float(found[2])}
         if glanced is not None:
-            shutil.rmtree(draft, ignore_errors=True)
+            draft = _empty(report.checkpoint / f"epoch-{found[1]}")
             student.export(draft, events, None, Figures(loss=seen["loss"]))
-            told_so_far = glanced(draft)
-            seen |= {"glance": (told_so_far["recall"] + told_so_far["silence"]) / 2}
+            known = glanced(draft)
+            seen |= {"glance": (known["recall"] + known["silence"]) / 2}
+            shutil.rmtree(draft)
         report(int(found[1]), seen, tokens.taken())
 
     done = student.learn(lessons(facts, (), how), told)
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = _empty(report.checkpoint / ADAPTER)
     student.export(draft, events, None, done)
     draft.replace(report.folder / ADAPTER)
+
+
+def _empty(folder: Path) -> Path:
+    """A new directory; the evaluator tells adapters apart by their names."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 class _Counter:

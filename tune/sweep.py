@@ -7,7 +7,9 @@ directories, which all nodes must reach; Ray Tune has the machines.
 import logging
 import os
 import shutil
+import traceback
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +23,8 @@ from ray.tune.search import Searcher
 from configs.experiment import Axis
 from configs.planned import replaced, value_at
 from configs.sweep import Machine
-from tune.conductor import Conductor, Outcome
-from tune.trials import CHECKPOINT, Figures, Run, carry_out, run_of
+from tune.conductor import TRIALS, Conductor, Outcome
+from tune.trials import CHECKPOINT, LOG, Figures, Run, carry_out, last_word, run_of
 
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -31,7 +33,7 @@ ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 """What Ray Tune would keep and print beside the trials' own files."""
-KEPT = "ray"
+KEPT, PRINTED = "ray", "ray.log"
 FIGURES = "figures/"
 
 
@@ -44,7 +46,7 @@ def machine() -> Machine:
 def run(conductor: Conductor) -> Outcome:
     """All of a sweep, on the Ray that this process belongs to."""
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     experiment = conductor.planned.experiment
     wanted, kept = experiment.resources, conductor.folder / KEPT
     resources = {"cpu": wanted.cpus, "gpu": wanted.gpus, "memory": wanted.memory_gib * 1024**3}
@@ -64,7 +66,8 @@ def run(conductor: Conductor) -> Outcome:
             verbose=0,
         ),
     )
-    tuner.fit()
+    with (conductor.folder / PRINTED).open("a", encoding="utf-8") as printed, redirect_stdout(printed):
+        tuner.fit()
     shutil.rmtree(kept, ignore_errors=True)
     return conductor.outcome()
 
@@ -87,7 +90,12 @@ def _trial(config: dict[str, Any]) -> None:
         settings = replaced(trial.settings, config["values"])
         trial = replace(trial, values=dict(config["values"]), settings=settings)
         trial.write()
-    carry_out(trial, partial(_tell, trial, copies))
+    try:
+        carry_out(trial, partial(_tell, trial, copies))
+    except Exception:
+        with (trial.folder / LOG).open("a", encoding="utf-8") as log:
+            log.write(traceback.format_exc())
+        raise
     ray_tune.report({"ended": True})
 
 
@@ -121,8 +129,9 @@ class _Asked(Searcher):  # type: ignore[misc]
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Hear that a trial has ended, in whatever way."""
-        said = "its process died, or it raised an error, too often: see Ray's log of it" if error else ""
-        self._conductor.finish(self._runs.pop(trial_id), said)
+        name = self._runs.pop(trial_id)
+        said = last_word(self._conductor.folder / TRIALS / name) if error else ""
+        self._conductor.finish(name, said)
 
     def save(self, checkpoint_path: str) -> None:
         """Keep nothing: the trials' directories say all."""

@@ -221,6 +221,13 @@ def result_of(folder: Path) -> Result | None:
     return Result(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
+def last_word(folder: Path) -> str:
+    """The last line that a trial wrote into its log: of an error what it is called."""
+    path = folder / LOG
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []
+    return next((line for line in reversed(lines) if line.strip()), "its process died without a word")
+
+
 def items_of(folder: Path) -> list[Item]:
     """What each question was worth; none where the objective asks none."""
     path = folder / ITEMS
