@@ -102,6 +102,7 @@ def _found(sweeps: Sequence[Sweep], compared: Sequence[Compared]) -> dict[str, A
                 "goals": [goal.model_dump() for goal in sweep.goals],
                 "config_hash": sweep.planned.hash,
                 "states": _states(sweep),
+                "importance_for": sweep.judged_by,
                 "importance": sweep.importance(),
                 "front": [arm.name for arm in sweep.front()],
                 "arms": [
@@ -238,7 +239,10 @@ def _figures(sweep: Sweep, compared: Sequence[Compared]) -> list[tuple[str, str]
         ),
         ("Learning curves", _curves(sweep)),
         ("Settings and what they came to", _parallel(sweep)),
-        ("Importance of each setting (PED-ANOVA)", drawing.shares(importance) if importance else ""),
+        (
+            f"Importance of each setting for {sweep.judged_by} (PED-ANOVA)",
+            drawing.shares(importance) if importance else "",
+        ),
         ("Quality against cost, and the front that nothing beats", _front(sweep)),
     ]
 
@@ -321,7 +325,10 @@ def _markdown(title: str, sweeps: Sequence[Sweep], compared: Sequence[Compared])
         parts += ["", f"## {sweep.name}", "", *(f"- {name}: {text}" for name, text in _about(sweep))]
         importance = sorted(sweep.importance().items(), key=lambda one: -one[1])
         if importance:
-            parts += ["- importance: " + ", ".join(f"{name} {share:.0%}" for name, share in importance)]
+            parts += [
+                f"- importance for {sweep.judged_by}: "
+                + ", ".join(f"{name} {share:.0%}" for name, share in importance)
+            ]
         parts += ["", *_rows(*_trials(sweep, sweep.arms))]
     return "\n".join(parts) + "\n"
 

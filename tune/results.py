@@ -105,6 +105,14 @@ class Sweep:
         """The best or the base with seeds that did not choose it."""
         return next((arm for arm in self.arms if arm.role == "confirm" and arm.name == name), None)
 
+    @property
+    def judged_by(self) -> str:
+        """The figure by which importance is told: with early stopping one that every trial came to."""
+        early = self.planned.experiment.early
+        if early.method in ("none", "pbt"):
+            return self.goals[0].metric
+        return f"{early.metric or self.goals[0].metric} at step {early.first}"
+
     def importance(self) -> dict[str, float]:
         """Share of each setting in what makes a trial good; none of too few trials."""
         if not self.planned.experiment.space:
@@ -112,12 +120,27 @@ class Sweep:
         from tune.search import Search
 
         search = Search(self.planned)
-        for arm in self.arms:
-            values = [arm.mean(goal.metric) for goal in self.goals]
-            if arm.role == "search" and all(value is not None for value in values):
-                number, _ = search.ask(arm.values)
-                search.tell(number, [value for value in values if value is not None])
+        for values, goals in self._judged():
+            number, _ = search.ask(values)
+            search.tell(number, goals)
         return search.importance()
+
+    def _judged(self) -> Iterator[tuple[Values, list[float]]]:
+        """Settings with what they came to by the same measure."""
+        early = self.planned.experiment.early
+        if early.method in ("none", "pbt"):
+            for arm in self.arms:
+                found = [arm.mean(goal.metric) for goal in self.goals]
+                if arm.role == "search" and None not in found:
+                    yield arm.values, [value for value in found if value is not None]
+            return
+        goal = self.goals[0]
+        sign = 1 if (early.direction or goal.direction) == goal.direction else -1
+        for one in self.trials:
+            if one.run.role == "search" and one.run.seed == self.planned.experiment.seeds[0]:
+                at = next((line for line in one.lines if line["step"] >= early.first), {})
+                if (value := at.get(early.metric or goal.metric)) is not None:
+                    yield one.run.values, [sign * value]
 
     def front(self) -> list[Arm]:
         """Arms that no other one beats in all goals; of one goal, in it and in seconds."""
