@@ -45,7 +45,7 @@ def learning(settings: LearningObjective, report: Reporter) -> None:
     found = parts(card)
     report.items(item for items in found.values() for item in items)
     told = means(found)
-    report(report.last.step + 1, {**report.last.figures, **told, "score": sum(told.values()) / len(told)})
+    report(how.epochs + 1, {**report.last.figures, **told, "score": sum(told.values()) / len(told)})
 
 
 def invented(count: int, seed: int) -> list[Fact]:

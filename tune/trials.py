@@ -100,7 +100,8 @@ class Reporter:
         self.folder, self.seed = run.folder, run.seed
         self.checkpoint = run.folder / CHECKPOINT
         """What is needed to go on after a death lies here."""
-        self.last = Result("complete", 0, {})
+        self.last = _told_last(run.folder)
+        """What was told last, by an attempt that died too."""
         self._run, self._tell = run, tell
         self._recorder: Recorder | None = None
         self._spent: Figures = {"tokens": 0.0, "seconds": 0.0, "cpu_seconds": 0.0}
@@ -189,6 +190,14 @@ def carry_out(run: Run, tell: Tell) -> Result | None:
         finally:
             reporter.close()
     return result
+
+
+def _told_last(folder: Path) -> Result:
+    lines = lines_of(folder)
+    if not lines:
+        return Result("complete", 0, {})
+    figures = {name: value for name, value in lines[-1].items() if name != "step" and value is not None}
+    return Result("complete", lines[-1]["step"], figures)
 
 
 def _failed(reporter: Reporter, said: str) -> Result:

@@ -56,6 +56,14 @@ def test_one_that_has_ended_is_not_run_again_and_one_that_was_cut_goes_on(tmp_pa
     assert carry_out(run, lambda *_: pytest.fail("ran again")) == whole
 
 
+def test_one_that_died_after_its_last_step_is_complete_with_the_figures_of_that_step(tmp_path: Path) -> None:
+    run = trial(tmp_path, steps=3)
+    assert carry_out(run, lambda step, _: step < 3) is None
+    result = carry_out(run, lambda *_: pytest.fail("told twice"))
+    assert result is not None
+    assert (result.state, result.step, result.figures["tokens"]) == ("complete", 3, 3.0)
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [(float("nan"), "value is nan at step 1"), (OSError(errno.ENOSPC, "full"), "the disk is full")],
