@@ -16,7 +16,20 @@ from typing import Any, Literal
 
 from actors.messages import InvalidRequest
 from configs.planned import BASE, Planned, Values, as_tree
-from tune.trials import TRIAL, Figures, Result, Role, Run, keep, lines_of, result_of, run_of, write_json
+from tune.trials import (
+    TRIAL,
+    Figures,
+    Result,
+    Role,
+    Run,
+    State,
+    keep,
+    lines_of,
+    result_of,
+    run_of,
+    told_last,
+    write_json,
+)
 
 EXPERIMENT, TRIALS = "experiment.json", "trials"
 BEST = "best"
@@ -109,9 +122,8 @@ class Conductor:
             self._watch(Event("end", run, state="stopped", said="the budget is spent"))
             return
         if result is None:
-            last = next(reversed(lines_of(run.folder)), {"step": 0})
-            figures = {key: value for key, value in last.items() if key != "step" and value is not None}
-            result = Result("pruned" if name in self._behind else "failed", last["step"], figures, said)
+            state: State = "pruned" if name in self._behind else "failed"
+            result = replace(told_last(run.folder), state=state, said=said)
             keep(run.folder, result)
         self._settle(run, result)
         self._watch(Event("end", run, result.step, result.figures, result.state, result.said))

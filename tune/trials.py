@@ -100,7 +100,7 @@ class Reporter:
         self.folder, self.seed = run.folder, run.seed
         self.checkpoint = run.folder / CHECKPOINT
         """What is needed to go on after a death lies here."""
-        self.last = _told_last(run.folder)
+        self.last = told_last(run.folder)
         """What was told last, by an attempt that died too."""
         self._run, self._tell = run, tell
         self._recorder: Recorder | None = None
@@ -192,7 +192,8 @@ def carry_out(run: Run, tell: Tell) -> Result | None:
     return result
 
 
-def _told_last(folder: Path) -> Result:
+def told_last(folder: Path) -> Result:
+    """What a trial told last, as a result; of one that has not begun step 0."""
     lines = lines_of(folder)
     if not lines:
         return Result("complete", 0, {})
