@@ -29,7 +29,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 
 
 def ranker(settings: RankerObjective, report: Reporter) -> None:
-    """Every question of every conversation; those of one conversation are a group."""
+    """Every question of every conversation; those about the same session are a group."""
     if settings.examples is None:
         raise InvalidRequest("objective ranker needs base.examples, a file of conversations with questions")
     lessons = read_examples(settings.examples)
@@ -37,9 +37,11 @@ def ranker(settings: RankerObjective, report: Reporter) -> None:
     weights = weights_of(settings)
     items: list[Item] = []
     for number, lesson in enumerate(lessons, 1):
+        sessions = {turn.id: turn.session for turn in lesson.turns}
         for place, one in enumerate(prepare([lesson], encoder.embed if encoder else None)):
+            about = min(sessions[turn] for turn in one.evidence)
             share = recalled(one, weights, settings.limit)
-            items.append(Item(f"{number}/{place}", str(number), share))
+            items.append(Item(f"{number}/{place}", f"{number}/{about}", share))
         report(number, {"recall": sum(one.value for one in items) / max(1, len(items))})
     if encoder is not None:
         encoder.save()

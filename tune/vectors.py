@@ -35,9 +35,9 @@ class Vectorised:
         return np.array([self._known[key] for key in keys], np.float32)
 
     def save(self) -> None:
-        """Write all to the file, if there is one."""
+        """Write all to the file, if there is one; it appears once it is whole."""
         if self._cache is not None:
             self._cache.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(
-                self._cache, keys=np.array(list(self._known)), vectors=np.array(list(self._known.values()))
-            )
+            draft = self._cache.with_suffix(".draft.npz")
+            np.savez(draft, keys=np.array(list(self._known)), vectors=np.array(list(self._known.values())))
+            draft.replace(self._cache)

@@ -73,8 +73,8 @@ def test_the_ranker_finds_evidence_and_less_of_it_without_its_parts(
     run, result, _ = trial(tmp_path / "whole", "ranker", {"examples": str(path), "limit": 1})
     assert result.figures["recall"] == 1.0
     assert [(one.id, one.group, one.value) for one in items_of(run.folder)] == [
-        ("1/0", "1", 1.0),
-        ("1/1", "1", 1.0),
+        ("1/0", "1/0", 1.0),
+        ("1/1", "1/0", 1.0),
     ]
     parts = ("neighbours", "speaker", "session", "dates", "wording", "by_vector", "second_round")
     off: dict[str, object] = dict.fromkeys(parts, False)
