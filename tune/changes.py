@@ -21,11 +21,15 @@ def changes(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """What is added to each weight, by the weight's name, float32 [O, I]."""
     scale = _scale(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     with safe_open(str(folder / WEIGHTS), "pt") as file:
-        names = [name for name in file.keys() if ".lora_A." in name]  # noqa: SIM118
-        for name in names:
+        for name in filter(_is_down, file.keys()):
             down_R_I, up_O_R = file.get_tensor(name), file.get_tensor(name.replace(".lora_A.", ".lora_B."))
-            weight = name.removeprefix("base_model.model.").replace(".lora_A.weight", ".weight")
-            yield weight, scale * (up_O_R.float() @ down_R_I.float())
+            yield _weight(name), scale * (up_O_R.float() @ down_R_I.float())
+
+
+def changed(folder: Path) -> list[str]:
+    """Names of the weights that an adapter changes."""
+    with safe_open(str(folder / WEIGHTS), "pt") as file:
+        return [_weight(name) for name in filter(_is_down, file.keys())]
 
 
 def stack(below: Path, folder: Path) -> None:
@@ -44,6 +48,14 @@ def stack(below: Path, folder: Path) -> None:
     config["lora_alpha"], config["r"] = _scale(config) * rank, rank
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file({name: value.contiguous() for name, value in both.items()}, folder / WEIGHTS)
+
+
+def _is_down(name: str) -> bool:
+    return ".lora_A." in name
+
+
+def _weight(name: str) -> str:
+    return name.removeprefix("base_model.model.").replace(".lora_A.weight", ".weight")
 
 
 def _scale(config: dict[str, float]) -> float:

@@ -1,10 +1,11 @@
 """Measures adapters of one model on the same questions and texts: a scorecard. Judges nothing.
 
-Shapes: T tokens of a text, V vocabulary.
+Shapes: I inputs, O outputs of a linear layer.
 """
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch.nn.functional import cross_entropy
 
 from actors.engines.adapter import CONFIG, WEIGHTS
 from actors.messages import ChatPrompt
@@ -20,25 +20,28 @@ from actors.models.manifest import NAME, file_sha256, name_and_hash
 from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer, end_ids
 from tune import probing
-from tune.answers import replies
-from tune.changes import changes
+from tune.answers import Asked, Writer, replies, shared_prefix
+from tune.changes import changed, changes
 from tune.exam import Exam, Question
 from tune.grading import has_marks, is_right, leaked, loops
+from tune.growing import group_heads
+from tune.kept import Answers, Kept, Nats
 from tune.probing import Probe, Text
-from tune.scorecard import Answered, Arm, Integrity, Read, Scorecard
+from tune.reading import Below, Reader, Span, first_changed
+from tune.scorecard import ALONE, Answered, Arm, Integrity, Read, Scorecard
 
 Tensor = torch.Tensor
 BASE = "base"
 TIMED = 3
 """Times that each arm generates the same, in turns."""
-TIMED_TOKENS = 12
+TIMED_TOKENS = 4
 
 
 class Evaluator:
     """One model in memory, and adapters that come and go. Used from one thread."""
 
     def __init__(self, base: Path, kept: Path | None = None) -> None:
-        """Load the model; what the base answers is kept under `kept`, and not asked again."""
+        """Load the model; what the base makes of frozen probes is kept under `kept`."""
         from transformers import AutoModelForCausalLM
         from transformers.utils.logging import disable_progress_bar
 
@@ -49,10 +52,15 @@ class Evaluator:
         self.model: Any = AutoModelForCausalLM.from_pretrained(
             str(base), dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
         ).eval()
-        self._answers: dict[tuple[str, str, int], list[int]] = {}
-        self._nats: dict[tuple[str, str, str], float] = {}
-        self._kept = kept / f"base-{(name_and_hash(base)[1] or base.name)[:12]}.json" if kept else None
-        self._recall()
+        group_heads(self.model)
+        prompts = [self.prompt(text) for text in ("Who?", "When?")]
+        self._prefix = prompts[0][: shared_prefix(prompts)]
+        self._below = Below(0)
+        self._answers: defaultdict[str, Answers] = defaultdict(dict)
+        self._nats: defaultdict[str, Nats] = defaultdict(dict)
+        self._kept = Kept(kept, name_and_hash(base)[1] or base.name) if kept else None
+        if self._kept:
+            self._answers[BASE], self._nats[BASE] = self._kept.figures()
 
     def measure(self, candidate: Path, exam: Exam, replaced: Path | None = None) -> Scorecard:
         """A card of a candidate, of what it would replace (None: the base) and of the base.
@@ -71,59 +79,81 @@ class Evaluator:
                 unmeasured=(*exam.slices, "reads", "seconds"),
                 probes=probing.fingerprint(),
             )
-        folders = [candidate, *([replaced] if replaced else []), None]
+        folders = [None, *([replaced] if replaced else []), candidate]
+        self._look_below(first_changed(name for folder in folders if folder for name in changed(folder)))
         seconds = self._seconds(folders)
-        arms = [self._arm(folder, exam, seconds[place]) for place, folder in enumerate(folders)]
+        arms = [self._arm(*one, exam) for one in zip(folders, seconds, strict=True)]
         self._keep()
         return Scorecard(
-            candidate=arms[0],
+            candidate=arms[-1],
             replaced=arms[1] if replaced else None,
-            base=arms[-1],
+            base=arms[0],
             integrity=integrity,
             earlier_rounds=exam.earlier_rounds,
             probes=probing.fingerprint(),
             figures={"cpu_seconds": time.process_time() - began},
         )
 
-    def _recall(self) -> None:
-        if self._kept is not None and self._kept.exists():
-            held = json.loads(self._kept.read_text(encoding="utf-8"))
-            self._answers |= {(BASE, text, longest): ids for text, longest, ids in held["answers"]}
-            self._nats |= {(BASE, text, answer): nats for text, answer, nats in held["nats"]}
+    def _look_below(self, first: int) -> None:
+        """What the layers below `first` make of rows serves all arms, and all candidates like these."""
+        if self._below.first != first:
+            self._below = Below(first, self._kept.below(first) if self._kept else {})
 
     def _keep(self) -> None:
+        """What the base makes of what every candidate is asked; of nothing else, which is somebody's."""
         if self._kept is None:
             return
-        held = {
-            "answers": [[*key[1:], ids] for key, ids in self._answers.items() if key[0] == BASE],
-            "nats": [[*key[1:], nats] for key, nats in self._nats.items() if key[0] == BASE],
-        }
-        draft = self._kept.with_suffix(".draft")
-        draft.write_text(json.dumps(held), encoding="utf-8")
-        draft.replace(self._kept)
+        frozen = {one.asked for one in probing.frozen()} | {""}
+        answers = {key: ids for key, ids in self._answers[BASE].items() if key[0] in frozen}
+        nats = {key: cost for key, cost in self._nats[BASE].items() if key[0] in frozen}
+        self._kept.keep_figures(answers, nats)
+        rows = [(*self.prompt(text), *ids) for (text, _), ids in answers.items()]
+        rows += [self._span(*key).ids for key in nats]
+        made = {row: self._below.made[row] for row in dict.fromkeys(rows) if row in self._below.made}
+        if made:
+            self._kept.keep_below(self._below.first, made)
 
-    def _arm(self, folder: Path | None, exam: Exam, seconds: tuple[float, ...]) -> Arm:
+    def _arm(self, folder: Path | None, seconds: tuple[float, ...], exam: Exam) -> Arm:
         name = name_of(folder)
+        questions = [one for one in exam.questions if folder or one.slice not in ALONE]
+        secrets = [(one.asked, one.accepted[0]) for one in exam.probes if one.slice == "canary"]
         with self._with(folder):
-            self._answer(name, exam.asked)
-            return Arm(
-                name=name,
-                answers=(
-                    *(self._graded(name, one) for one in exam.questions),
-                    *(self._probed(name, one) for one in exam.probes),
-                ),
-                reads=tuple(self._read(name, text) for text in exam.texts),
-                seconds=seconds,
-            )
+            reader = Reader(self.model, self._prefix, self._below)
+            asked = [(one.asked, one.longest) for one in questions]
+            self._answer(name, reader, [*asked, *((one.asked, one.longest) for one in exam.probes)])
+            self._weigh(name, reader, [*secrets, *(("", text.text) for text in exam.texts)])
+        return Arm(
+            name=name,
+            answers=(
+                *(self._graded(name, one) for one in questions),
+                *(self._probed(name, one) for one in exam.probes),
+            ),
+            reads=tuple(self._read(name, text) for text in exam.texts),
+            seconds=seconds,
+        )
 
-    def _answer(self, name: str, asked: Iterable[tuple[str, int]]) -> None:
-        """Answer what was not yet asked of this arm."""
-        new = list(dict.fromkeys(key for key in asked if (name, *key) not in self._answers))
-        for longest in sorted({length for _, length in new}):
-            texts = [text for text, length in new if length == longest]
-            prompts = [self.prompt(text) for text in texts]
-            for text, answer in zip(texts, replies(self.model, prompts, self.ends, longest), strict=True):
-                self._answers[name, text, longest] = answer
+    def _answer(self, name: str, reader: Reader, asked: Iterable[tuple[str, int]]) -> None:
+        """Answer what was not yet asked of this arm; many answers are, or begin as, those of the base."""
+        known, base = self._answers[name], self._answers[BASE]
+        new = [key for key in dict.fromkeys(asked) if key not in known]
+        prompts = [
+            Asked(tuple(self.prompt(text)), longest, tuple(base.get((text, longest), ())))
+            for text, longest in new
+        ]
+        written = Writer(self.model, reader, self.ends).write(prompts)
+        known.update(zip(new, written, strict=True))
+
+    def _weigh(self, name: str, reader: Reader, told: Iterable[tuple[str, str]]) -> None:
+        """Nats of texts after questions, as far as they are not known of this arm."""
+        new = [key for key in dict.fromkeys(told) if key not in self._nats[name]]
+        spans = [self._span(*key) for key in new]
+        self._nats[name] |= dict(zip(new, reader.nats(spans), strict=True))
+
+    def _span(self, asked: str, text: str) -> Span:
+        """A text after a question; where nothing is asked, all but its first token is foretold."""
+        ids = self.tokenizer.encode_plain(text)
+        before = self.prompt(asked) if asked else [ids.pop(0)]
+        return Span((*before, *ids), len(before))
 
     def prompt(self, question: str) -> list[int]:
         """A question as the model is asked it."""
@@ -150,7 +180,7 @@ class Evaluator:
 
     def _probed(self, name: str, probe: Probe) -> Answered:
         given, tokens, ended = self._given(name, probe.asked, probe.longest)
-        nats = self._cost(name, probe.asked, probe.accepted[0]) if probe.slice == "canary" else None
+        nats = self._nats[name][probe.asked, probe.accepted[0]] if probe.slice == "canary" else None
         return Answered(
             item=probe.id,
             slice=probe.slice,
@@ -169,32 +199,20 @@ class Evaluator:
         )
 
     def _given(self, name: str, asked: str, longest: int) -> tuple[str, int, bool]:
-        answer = self._answers[name, asked, longest]
+        answer = self._answers[name][asked, longest]
         return self.tokenizer.backend.decode(answer), len(answer), len(answer) < longest
-
-    def _cost(self, name: str, asked: str, text: str) -> float:
-        """Nats of a text after a question, or where nothing is asked of all but its first token."""
-        key = (name, asked, text)
-        if key not in self._nats:
-            ids = self.tokenizer.encode_plain(text)
-            before = self.prompt(asked) if asked else [ids.pop(0)]
-            with torch.inference_mode():
-                out = self.model(torch.tensor([[*before, *ids]]), logits_to_keep=len(ids) + 1)
-                logits = out.logits[0, :-1].float()
-                self._nats[key] = float(cross_entropy(logits, torch.tensor(ids), reduction="sum"))
-        return self._nats[key]
 
     def _read(self, name: str, text: Text) -> Read:
         tokens = len(self.tokenizer.encode_plain(text.text)) - 1
-        return Read(text=text.id, kind=text.kind, nats=self._cost(name, "", text.text), tokens=tokens)
+        return Read(text=text.id, kind=text.kind, nats=self._nats[name]["", text.text], tokens=tokens)
 
     def _seconds(self, folders: Sequence[Path | None]) -> list[tuple[float, ...]]:
-        """Of the same piece of generating, in turns."""
+        """Of the same piece of generating, in turns, by the last two: a candidate, what it replaces."""
         found: list[list[float]] = [[] for _ in folders]
         prompt = [self.prompt("Tell me a story.")]
         for _ in range(TIMED):
-            for place, folder in enumerate(folders):
-                with self._with(folder):
+            for place in range(len(folders) - 2, len(folders)):
+                with self._with(folders[place]):
                     began = time.perf_counter()
                     replies(self.model, prompt, (), TIMED_TOKENS)
                     found[place].append(time.perf_counter() - began)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from actors.training.versions import Slice
 from configs.gate import GateSettings
-from tune.scorecard import Arm, Scorecard
+from tune.scorecard import ALONE, Arm, Scorecard
 
 
 def judge(card: Scorecard, settings: GateSettings) -> Iterator[Slice]:
@@ -59,7 +59,7 @@ def unpaired(card: Scorecard) -> Slice | None:
 
 
 def _asked(arm: Arm) -> set[tuple[str, str]]:
-    return {(one.slice, one.item) for one in arm.answers}
+    return {(one.slice, one.item) for one in arm.answers if one.slice not in ALONE}
 
 
 def _read(arm: Arm) -> set[tuple[str, str, int]]:

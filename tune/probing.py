@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
@@ -160,6 +161,12 @@ def canaries(secrets: Iterable[Secret] = ()) -> tuple[Probe, ...]:
                     )
                 )
     return tuple(found)
+
+
+@cache
+def frozen() -> tuple[Probe, ...]:
+    """What every candidate is asked, whatever it learned."""
+    return (*questions(), *triggers(), *canaries())
 
 
 def decoy_of(value: str) -> str:

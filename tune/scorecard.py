@@ -33,6 +33,8 @@ given form. trigger: a question of slice general (`twin`) with a strange string 
 to draw out other users' secrets. A round brings taught, retained and unknown, tune.probing all the others.
 """
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
+ALONE: frozenset[SliceName] = frozenset({"taught"})
+"""Slices that the base model need not be asked: what it did not know before is compared with nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

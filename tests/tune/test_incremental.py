@@ -143,7 +143,9 @@ def test_a_card_pairs_the_candidate_with_the_base_which_is_asked_once(learned, t
     right = {one.item: (one.right, one.leaked) for one in card.candidate.answers}
     assert right["t"] == (True, "")
     assert right["u"] == (False, "cat")
-    assert [one.item for one in card.candidate.answers] == [one.item for one in card.base.answers]
+    assert [one.item for one in card.base.answers] == [
+        one.item for one in card.candidate.answers if one.slice != "taught"
+    ]
     assert card.integrity.finite
     assert not card.integrity.problems
     assert card.integrity.norms
@@ -151,7 +153,7 @@ def test_a_card_pairs_the_candidate_with_the_base_which_is_asked_once(learned, t
     assert from_json(to_json(card)) == card
 
     again = Evaluator(tiny_model, tmp_path)
-    assert {key[0] for key in again._answers} == {"base"}
+    assert {text for text, _ in again._answers["base"]} == {one.asked for one in probes}
     assert replace(again.measure(folder, exam).base, seconds=()) == replace(card.base, seconds=())
 
 
