@@ -27,6 +27,8 @@ from tune.conductor import TRIALS, Conductor, Event
 from tune.trials import RESULT, lines_of, result_of
 
 STEPS = 6
+BETWEEN = 12
+"""Steps of all trials between two losses of a node."""
 SWEEP: dict[str, Any] = {
     "name": "kills",
     "objective": "hartmann6",
@@ -145,14 +147,14 @@ def lose_nodes(file: Path, folder: Path, kills: int) -> dict[str, Any]:
     conductor = Conductor(plan(file), folder, resume=False, watch=watch)
     sweep = threading.Thread(target=run, args=(conductor,))
     sweep.start()
-    lost = 0
+    lost, seen = 0, 0
     try:
         while sweep.is_alive() and lost < kills:
-            for _ in range(12):
-                steps.acquire(timeout=60)
-            cluster.remove_node(workers.pop(), allow_graceful=False)
-            workers.append(cluster.add_node(num_cpus=1))
-            lost += 1
+            seen += steps.acquire(timeout=5)
+            if seen >= BETWEEN * (lost + 1):
+                cluster.remove_node(workers.pop(), allow_graceful=False)
+                workers.append(cluster.add_node(num_cpus=1))
+                lost += 1
         sweep.join()
     finally:
         ray.shutdown()

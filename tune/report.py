@@ -1,6 +1,7 @@
 """Writes what runs came to: one HTML page that needs nothing else, Markdown, JSON, and tidy JSON lines."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -29,8 +30,10 @@ READ_SO = (
     "there are several) leaves out 0, and flips of signs, corrected for all comparisons here (Holm), rule "
     "out chance."
 )
+COLOURS = "A line's colour goes from the worst trial (violet) to the best (yellow)."
 MOST = 200
 """Trials of a run that are drawn and listed."""
+_NUMBER = re.compile(r"[<+-]? ?[\d.,e+-]+( to [\d.,e+-]+| GiB)?")
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -165,7 +168,7 @@ def _about(sweep: Sweep) -> list[tuple[str, str]]:
 def _difference(one: Compared) -> tuple[str, ...]:
     found = one.found
     on = f"{found.questions} pairs, {found.groups} groups, {found.seeds} seeds"
-    interval = f"{found.low:+.4g} to {found.high:+.4g}"
+    interval = f"{found.low:+.4g} to {found.high:+.4g}" if found.groups > 1 else "none of one pair"
     chances = (_chance(found.chance), _chance(found.corrected))
     return (
         one.run,
@@ -218,6 +221,7 @@ def _body(sweeps: Sequence[Sweep], compared: Sequence[Compared]) -> str:
         parts.append("<p>Nothing here can be compared: no two arms were asked the same.</p>")
     for sweep in sweeps:
         parts += [f"<h2>{escape(sweep.name)}</h2>", _table(("", ""), _about(sweep))]
+        parts.append(f"<p>{COLOURS}</p>")
         parts += [f"<h3>{escape(title)}</h3>{drawn}" for title, drawn in _figures(sweep, compared) if drawn]
         parts += ["<h3>Arms, the best first</h3>", _table(*_trials(sweep, sweep.arms))]
     return "\n".join(parts)
@@ -313,8 +317,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequen
 
 
 def _cell(text: str) -> str:
-    number = text[:1] in "+-0123456789<" and text[:1] != ""
-    return f"<td{' class=n' if number else ''}>{escape(text)}</td>"
+    return f"<td{' class=n' if _NUMBER.fullmatch(text) else ''}>{escape(text)}</td>"
 
 
 def _markdown(title: str, sweeps: Sequence[Sweep], compared: Sequence[Compared]) -> str:

@@ -166,6 +166,8 @@ class Sweep:
 
 
 COST = "seconds"
+FEWEST = 6
+"""Groups below which no flips of signs can rule out chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,8 @@ class Compared:
     @property
     def verdict(self) -> str:
         """In a word or two."""
+        if self.found.groups < FEWEST:
+            return "too few to tell"
         if not self.found.real:
             return "not told apart"
         better = (self.found.value > 0) == (self.direction == "maximize")

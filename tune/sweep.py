@@ -29,6 +29,7 @@ from tune.trials import CHECKPOINT, LOG, Figures, Run, carry_out, last_word, run
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
@@ -53,12 +54,7 @@ def run(conductor: Conductor) -> Outcome:
     shutil.rmtree(kept, ignore_errors=True)
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(_trial, {name: value for name, value in resources.items() if value}),
-        tune_config=ray_tune.TuneConfig(
-            search_alg=_Asked(conductor, wanted.concurrent or _room(wanted.cpus, wanted.gpus)),
-            scheduler=_Watched(conductor) if experiment.early.method != "pbt" else _population(conductor),
-            num_samples=-1,
-            reuse_actors=experiment.early.method != "pbt",
-        ),
+        **_choice(conductor),
         run_config=ray_tune.RunConfig(
             name=KEPT,
             storage_path=str(conductor.folder.absolute()),
@@ -70,6 +66,32 @@ def run(conductor: Conductor) -> Outcome:
         tuner.fit()
     shutil.rmtree(kept, ignore_errors=True)
     return conductor.outcome()
+
+
+def _choice(conductor: Conductor) -> dict[str, Any]:
+    """Who says what runs next: the conductor, one by one; a population is begun whole."""
+    experiment = conductor.planned.experiment
+    wanted = experiment.resources
+    if experiment.early.method != "pbt":
+        return {
+            "tune_config": ray_tune.TuneConfig(
+                search_alg=_Asked(conductor, wanted.concurrent or _room(wanted.cpus, wanted.gpus)),
+                scheduler=_Watched(conductor),
+                num_samples=-1,
+                reuse_actors=True,
+            )
+        }
+    trials: dict[str, Any] = {}
+    while (trial := conductor.next()) is not None:
+        trials[str(trial.folder.absolute())] = trial.values
+    return {
+        "param_space": {
+            "folder": ray_tune.grid_search(list(trials)),
+            "values": ray_tune.sample_from(lambda spec: trials[spec.config["folder"]]),
+            "copies": True,
+        },
+        "tune_config": ray_tune.TuneConfig(scheduler=_population(conductor)),
+    }
 
 
 def _room(cpus: float, gpus: float) -> int:
@@ -106,7 +128,15 @@ def _tell(trial: Run, copies: bool, step: int, figures: Figures) -> bool:
     return True
 
 
-class _Asked(Searcher):  # type: ignore[misc]
+class _Unsaved:
+    """What Ray Tune keeps of us for going on: nothing, for the trials' directories say all."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """No conductor: who watches it may hold a terminal."""
+        return {}
+
+
+class _Asked(_Unsaved, Searcher):  # type: ignore[misc]
     """Asks the conductor what to run next."""
 
     def __init__(self, conductor: Conductor, at_once: int) -> None:
@@ -122,16 +152,13 @@ class _Asked(Searcher):  # type: ignore[misc]
         if trial is None:
             return None
         self._runs[trial_id] = trial.name
-        copies = self._conductor.planned.experiment.early.method == "pbt"
-        return {"folder": str(trial.folder.absolute()), "values": trial.values, "copies": copies}
+        return {"folder": str(trial.folder.absolute()), "values": trial.values, "copies": False}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Hear that a trial has ended, in whatever way."""
-        name = self._runs.pop(trial_id)
-        said = last_word(self._conductor.folder / TRIALS / name) if error else ""
-        self._conductor.finish(name, said)
+        _finish(self._conductor, self._runs.pop(trial_id), error)
 
     def save(self, checkpoint_path: str) -> None:
         """Keep nothing: the trials' directories say all."""
@@ -140,7 +167,7 @@ class _Asked(Searcher):  # type: ignore[misc]
         """Nothing was kept."""
 
 
-class _Watched(FIFOScheduler):  # type: ignore[misc]
+class _Watched(_Unsaved, FIFOScheduler):  # type: ignore[misc]
     """Ends trials that the conductor wants no more of."""
 
     def __init__(self, conductor: Conductor) -> None:
@@ -155,18 +182,32 @@ class _Watched(FIFOScheduler):  # type: ignore[misc]
         return decision
 
 
-class _Population(PopulationBasedTraining):  # type: ignore[misc]
+class _Population(_Unsaved, PopulationBasedTraining):  # type: ignore[misc]
     """The worst copy the best and change what they copied."""
 
     conductor: Conductor
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """A step of a trial."""
-        if not _goes_on(self.conductor, trial, result):
-            return str(TrialScheduler.STOP)
         if "ended" in result:
             return str(TrialScheduler.CONTINUE)
+        if not _goes_on(self.conductor, trial, result):
+            return str(TrialScheduler.STOP)
         return str(super().on_trial_result(tune_controller, trial, result))
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """A trial has ended."""
+        super().on_trial_complete(tune_controller, trial, result)
+        _finish(self.conductor, Path(trial.config["folder"]).name, False)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """A trial has failed too often."""
+        super().on_trial_error(tune_controller, trial)
+        _finish(self.conductor, Path(trial.config["folder"]).name, True)
+
+
+def _finish(conductor: Conductor, name: str, failed: bool) -> None:
+    conductor.finish(name, last_word(conductor.folder / TRIALS / name) if failed else "")
 
 
 def _goes_on(conductor: Conductor, trial: Any, result: Mapping[str, Any]) -> bool:

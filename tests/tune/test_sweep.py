@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,11 @@ def test_ray_ends_what_is_behind_and_goes_on_where_a_process_died(tmp_path: Path
     path = tmp_path / "sweep.yaml"
     path.write_text(SWEEP)
     killed: list[str] = []
+    terminal = threading.Lock()
 
     def watch(event: Event) -> None:
+        with terminal:
+            assert event.run.folder.is_dir()
         if event.kind == "step" and event.step == 3 and not killed:
             killed.append(event.run.name)
             os.kill(int((event.run.folder / "lock").read_text()), signal.SIGKILL)
