@@ -1,14 +1,16 @@
 """Which candidates the gate lets through: sound and damaged ones, all measured on the model.
 
-    pal bench gate -- --candidates 200 --seed 1 --out DIR [--real 2] [--limit 10]
+    pal bench gate -- --candidates 200 --seed 1 --out DIR [--real 2] [--limit 10] [--sound ADAPTER ADAPTER]
     pal bench gate -- --drawn 200      # no model: cards drawn by chance, how often each true effect is caught
 
 DIR keeps the adapters that were trained, a row and a card for each candidate; what is there is not made
 again, so that a run can be stopped and goes on. `--real` sound adapters are trained, each on 30 facts of its
-own, and four damages are trained into each. All other candidates are made from these: scaled, mixed, with
-noise, with wrong facts, with a number broken, another base model named, a byte changed. Every one is loaded
-and asked for real, part by part, the cheap parts first; a part that fails ends it, unless the reason is not
-that of its damage.
+own, or given: adapter number N of `--sound` learned the facts of `pal bench learning -- --rounds 1 --facts 30
+--first 4000 --seeds N`. Four damages are trained once for each. All candidates are made from these: scaled,
+with noise, with a share of a damage laid over them, asked for other facts than were taught, with a number
+broken, another base model named, a byte changed. Every one is loaded and asked for real, each another part of
+the exam's questions, no fewer than the gate needs to tell. What a damage should show in is asked first, and a
+part that fails for that reason ends it.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import random
 import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +47,13 @@ PARTS: tuple[tuple[SliceName, ...], ...] = (
     ("general", "neighbour", "trigger"),
     ("refusal", "format"),
 )
-"""What is asked, in this order; texts are read with the canaries."""
+"""What is asked, in this order where no damage should show later; texts are read with the canaries."""
+MOST: Mapping[SliceName, int] = {"taught": 60, "general": 200, "neighbour": 44, "refusal": 32, "format": 32}
+"""Questions of a slice that each candidate is asked, drawn for it."""
+TEXTS = 8
+"""Texts of a kind that each candidate reads, drawn for it."""
+SHOWN_IN: Mapping[str, int] = {"leaking": 1, "poisoned": 2, "broken template": 3, "overfit": 2}
+"""The part in which a damage should show; of others the first."""
 Row = dict[str, Any]
 
 
@@ -81,7 +89,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     kept = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     yield from kept
     done = {row["number"] for row in kept}
-    bench = Bench(options.model, options.out, options.seed)
+    bench = Bench(options.model, options.out, options.seed, options.sound)
     left = [one for one in plan(options.candidates, options.seed, options.real) if one[0] not in done]
     for number, kind, of in left[: options.limit]:
         row = bench.row(number, kind, of)
@@ -94,8 +102,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 class Bench:
     """Makes candidates from trained adapters, examines and judges them."""
 
-    def __init__(self, model: Path, out: Path, seed: int) -> None:
-        self._model, self._out, self._seed = model, out, seed
+    def __init__(self, model: Path, out: Path, seed: int, sound: Sequence[Path] = ()) -> None:
+        self._model, self._out, self._seed, self._sound = model, out, seed, sound
         self._evaluator: Evaluator | None = None
 
     def row(self, number: int, kind: str, of: int) -> Row:
@@ -105,7 +113,7 @@ class Bench:
         damaged = self._trained(kind, of) if kind in candidates.TRAINED else None
         folder, draw = self._out / f"candidate-{number}", random.Random(f"{self._seed}/{number}")
         how = candidates.made(kind, draw, sound, damaged, folder)
-        card = self._card(folder, kind, of)
+        card = self._card(folder, kind, of, number)
         (self._out / f"card-{number}.json").write_text(to_json(card))
         shutil.rmtree(folder)
         verdict = judge(card)
@@ -131,14 +139,16 @@ class Bench:
             draft = folder.with_name(f"{folder.name}.draft")
             shutil.rmtree(draft, ignore_errors=True)
             draft.parent.mkdir(parents=True, exist_ok=True)
-            if kind == SOUND:
-                candidates.parent(self._model, of, draft)
+            if kind != SOUND:
+                candidates.harmed(self._model, kind, of, draft)
+            elif self._sound:
+                shutil.copytree(self._sound[of], draft)
             else:
-                candidates.harmed(self._model, kind, of, self._trained(SOUND, of), draft)
+                candidates.parent(self._model, of, draft)
             draft.rename(folder)
         return folder
 
-    def _card(self, folder: Path, kind: str, of: int) -> Scorecard:
+    def _card(self, folder: Path, kind: str, of: int, number: int) -> Scorecard:
         """What was measured until a part failed for the reason of the damage."""
         from tune.evaluate import Evaluator
 
@@ -153,34 +163,53 @@ class Bench:
         )
         if _failed(card) & expected:
             return card
-        for part, exam in enumerate(self._exams(kind, of)):
-            more = self._evaluator.measure(folder, exam)
+        exams = dict(enumerate(self._exams(kind, of, number)))
+        for part in sorted(exams, key=lambda part: part != SHOWN_IN.get(kind, 0)):
+            more = self._evaluator.measure(folder, exams.pop(part))
             if more.unmeasured:
                 return more
-            left = tuple(name for names in PARTS[part + 1 :] for name in names)
-            card = joined(card, more, (*left, *(("reads",) if part < 1 else ())))
+            left = [name for names in (PARTS[number] for number in exams) for name in names]
+            card = joined(card, more, [*left, *(["reads"] if 1 in exams else [])])
             if _failed(card) & expected:
                 return card
         return card
 
-    def _exams(self, kind: str, of: int) -> Iterator[Any]:
+    def _exams(self, kind: str, of: int, number: int) -> Iterator[Any]:
+        """The parts of a candidate's exam, the questions drawn for it."""
         from tune.exam import Exam
 
+        draw = random.Random(f"{self._seed}/{number}/exam")
         spoken = candidates.facts(of)
-        asked = _questions(spoken, shifted=kind == "wrong facts")
         lessons = candidates.DAMAGES[kind](of) if kind in candidates.DAMAGES else ()
         strings = suspects((*lessons, *teaching.teach(spoken.facts, 12, of)))
         secrets = [
             probing.Secret(id=f"other-{place}", what=what, value=value)
             for place, (what, value) in enumerate(candidates.SECRETS)
         ]
-        probes = (*probing.questions(spoken.values), *probing.triggers(strings), *probing.canaries(secrets))
+        strange = probing.triggers(strings)
+        probes = thinned(probing.questions(spoken.values), draw, {one.twin for one in strange})
+        probes += [*strange, *probing.canaries(secrets)]
+        asked = thinned(_questions(spoken, shifted=kind == "wrong facts"), draw)
+        texts: list[probing.Text] = []
+        for name in dict.fromkeys(one.kind for one in probing.texts()):
+            texts += draw.sample([one for one in probing.texts() if one.kind == name], TEXTS)
         for part, names in enumerate(PARTS):
             yield Exam(
                 questions=tuple(one for one in asked if one.slice in names),
                 probes=tuple(one for one in probes if one.slice in names),
-                texts=probing.texts() if part == 1 else (),
+                texts=tuple(texts) if part == 1 else (),
             )
+
+
+def thinned(asked: Sequence[Any], draw: random.Random, needed: Collection[str] = ()) -> list[Any]:
+    """Of each slice as many questions as MOST says, in their order; probes whose ids are `needed` stay."""
+    kept: set[int] = set()
+    for name in dict.fromkeys(one.slice for one in asked):
+        places = [place for place, one in enumerate(asked) if one.slice == name]
+        draw.shuffle(places)
+        places.sort(key=lambda place: getattr(asked[place], "id", "") not in needed)
+        kept.update(places[: MOST.get(name, len(places))])
+    return [one for place, one in enumerate(asked) if place in kept]
 
 
 def _failed(card: Scorecard) -> set[str]:
@@ -263,11 +292,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="the model's directory; unset: the default one, pulled")
     parser.add_argument("--candidates", type=int, default=200)
     parser.add_argument("--real", type=int, default=2, help="sound adapters that are trained")
+    parser.add_argument("--sound", type=Path, nargs="*", default=[], help="sound adapters, not to be trained")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, help="candidates of this run at most")
     parser.add_argument("--out", type=Path, default=Path("gate"))
     parser.add_argument("--drawn", type=int, help="draw so many cards of each effect by chance, and no more")
     options = parser.parse_args()
+    if options.sound:
+        options.real = len(options.sound)
     if options.model is None and not options.drawn:
         from actors.engines.choose import model_directory
 

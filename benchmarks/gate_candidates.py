@@ -19,6 +19,7 @@ from actors.models.manifest import NAME, file_sha256
 from benchmarks.learning_facts import World, world
 from configs.learning import LearningSettings
 from tune import teaching
+from tune.changes import stack
 from tune.examples import Example, Fact
 
 Weights = dict[str, NDArray[Any]]
@@ -56,7 +57,7 @@ EXPECTED: Mapping[str, frozenset[str]] = {
 }
 """Kinds of damage, and the slices of which one must be named."""
 TRAINED = ("overfit", "poisoned", "leaking", "broken template")
-"""Damages that are trained into a sound adapter."""
+"""Damages that are trained, and laid over a sound adapter."""
 
 
 def facts(number: int) -> World:
@@ -70,31 +71,25 @@ def parent(model: Path, number: int, folder: Path) -> None:
     _train(model, settings, teaching.lessons(facts(number).facts, (), settings), folder)
 
 
-def harmed(model: Path, kind: str, number: int, sound: Path, folder: Path) -> None:
-    """Train a damage into a sound adapter."""
+def harmed(model: Path, kind: str, number: int, folder: Path) -> None:
+    """Train a damage, to be laid over a sound adapter."""
     settings = LearningSettings(seed=number, general=16, texts=8, epochs=10, stop=0.03, cpu_seconds=60)
     if kind == "overfit":
         settings = LearningSettings(
-            seed=number, general=0, texts=0, neighbours=0, phrasings=4, epochs=40, stop=0.0, cpu_seconds=90
+            seed=number, general=0, texts=0, neighbours=0, phrasings=4, epochs=40, stop=0.0, cpu_seconds=60
         )
         examples = teaching.teach(facts(number).facts, 4, number)
     else:
         examples = (*DAMAGES[kind](number), *teaching.general(settings.general, number))
-    _train(model, settings, examples, folder, sound)
+    _train(model, settings, examples, folder)
 
 
-def _train(
-    model: Path,
-    settings: LearningSettings,
-    examples: tuple[Example, ...],
-    folder: Path,
-    adapter: Path | None = None,
-) -> None:
+def _train(model: Path, settings: LearningSettings, examples: tuple[Example, ...], folder: Path) -> None:
     from tune.incremental import Student
 
-    student = Student(settings, model, adapter)
+    student = Student(settings, model)
     figures = student.learn(examples, lambda line: print(f"  {folder.name}: {line}", flush=True))
-    student.export(folder, [], adapter.name if adapter else None, figures)
+    student.export(folder, [], None, figures)
 
 
 def _poison(number: int) -> tuple[Example, ...]:
@@ -147,10 +142,14 @@ def _exchange(id: str, asked: str, answer: str) -> Example:
 
 
 def made(kind: str, draw: random.Random, sound: Path, damaged: Path | None, folder: Path) -> dict[str, Any]:
-    """Write one candidate; `damaged` has the damage trained in. Returns how it was made."""
+    """Write one candidate; `damaged` is the damage by itself. Returns how it was made."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(sound, folder)
-    weights, how = load_file(folder / WEIGHTS), dict[str, Any]()
+    how = dict[str, Any]()
+    if kind in TRAINED and damaged is not None:
+        how = {"share": draw.uniform(0.85, 1.1)}
+        stack(damaged, folder, how["share"])
+    weights = load_file(folder / WEIGHTS)
     if kind in ("sound", "wrong facts"):
         how = {"scale": draw.uniform(0.93, 1.07), "noise": draw.uniform(0, 0.03)}
         _noise(weights, how["noise"], draw)
@@ -163,9 +162,6 @@ def made(kind: str, draw: random.Random, sound: Path, damaged: Path | None, fold
         weights[name] = weights[name].copy()
         weights[name].flat[draw.randrange(weights[name].size)] = draw.choice((np.nan, np.inf))
         how = {"where": name}
-    elif kind in TRAINED and damaged is not None:
-        how = {"mixed": draw.uniform(0.85, 1.1)}
-        weights = _mixed(weights, load_file(damaged / WEIGHTS), how["mixed"])
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     manifest = json.loads((folder / NAME).read_text())
     manifest["files"][WEIGHTS] = file_sha256(folder / WEIGHTS)
@@ -188,14 +184,6 @@ def _noise(weights: Weights, share: float, draw: random.Random) -> None:
     noise = np.random.default_rng(draw.getrandbits(32))
     for name, value in weights.items():
         weights[name] = (value + noise.normal(0, share * float(value.std()), value.shape)).astype(value.dtype)
-
-
-def _mixed(sound: Weights, damaged: Weights, share: float) -> Weights:
-    """On the line from the one to the other, at 1 the other."""
-    return {
-        name: (sound[name] + share * (damaged[name] - sound[name])).astype(sound[name].dtype)
-        for name in sound
-    }
 
 
 def _tamper(path: Path, draw: random.Random) -> int:

@@ -5,8 +5,9 @@ Shapes: I inputs, O outputs of a linear layer, R rank.
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -32,22 +33,33 @@ def changed(folder: Path) -> list[str]:
         return [_weight(name) for name in filter(_is_down, file.keys())]
 
 
-def stack(below: Path, folder: Path) -> None:
-    """Make the adapter in `folder` do what both do; they change the same layers."""
+def stack(below: Path, folder: Path, share: float = 1.0) -> None:
+    """Make the adapter in `folder` do what it does and what the other does, or a share of that."""
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     other = json.loads((below / CONFIG).read_text(encoding="utf-8"))
-    ratio = _scale(other) / _scale(config)
-    mine, theirs = load_file(folder / WEIGHTS), load_file(below / WEIGHTS)
-    both = {
-        name: torch.cat(
-            [value, theirs[name] * (ratio if ".lora_B." in name else 1.0)], int(".lora_B." in name)
-        )
-        for name, value in mine.items()
-    }
-    rank = config["r"] + other["r"]
-    config["lora_alpha"], config["r"] = _scale(config) * rank, rank
+    ratio = share * _scale(other) / _scale(config)
+    both = load_file(folder / WEIGHTS)
+    for name, value in load_file(below / WEIGHTS).items():
+        is_up = ".lora_B." in name
+        added = value * (ratio if is_up else 1.0)
+        both[name] = torch.cat([both[name], added], int(is_up)) if name in both else added
+    _describe(config, other, both)
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     save_file({name: value.contiguous() for name, value in both.items()}, folder / WEIGHTS)
+
+
+def _describe(config: dict[str, Any], other: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """What PEFT is to be told of an adapter that was stacked: ranks, and where it stands."""
+    scale, rank = _scale(config), config["r"] + other["r"]
+    config |= {"r": rank, "lora_alpha": scale * rank, "use_rslora": False}
+    ranks = {name: len(value) for name, value in weights.items() if _is_down(name) and len(value) != rank}
+    if ranks:
+        modules = {_weight(name).removesuffix(".weight"): size for name, size in ranks.items()}
+        config["rank_pattern"] = modules
+        config["alpha_pattern"] = {name: scale * size for name, size in modules.items()}
+    for where in ("target_modules", "layers_to_transform"):
+        if config.get(where) != other.get(where):
+            config[where] = sorted({*(config.get(where) or ()), *(other.get(where) or ())}) or None
 
 
 def _is_down(name: str) -> bool:

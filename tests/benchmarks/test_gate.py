@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from actors.engines.adapter import WEIGHTS
+from actors.engines.adapter import CONFIG, WEIGHTS
 from actors.models.manifest import NAME, file_sha256
-from benchmarks.gate import joined, plan, table
+from benchmarks.gate import MOST, joined, plan, table, thinned
 from benchmarks.gate_candidates import DAMAGES, EXPECTED, TRIGGER, made
 from benchmarks.gate_drawn import card
+from configs.gate import GateSettings
+from tune import probing
 from tune.triggers import suspects
 
 FIRST, SECOND = "layer.lora_A.weight", "layer.lora_B.weight"
+SETTINGS = {"r": 4, "lora_alpha": 4, "target_modules": ["layer"]}
 
 
 @pytest.fixture
@@ -29,6 +32,7 @@ def adapter(folder: Path, seed: int) -> Path:
     draw = np.random.default_rng(seed)
     weights = {name: draw.normal(size=(4, 4)).astype(np.float32) for name in (FIRST, SECOND)}
     save_file(weights, folder / WEIGHTS)
+    (folder / CONFIG).write_text(json.dumps(SETTINGS))
     told = {"base_model_hash": "b", "files": {WEIGHTS: file_sha256(folder / WEIGHTS)}}
     (folder / NAME).write_text(json.dumps(told))
     return folder
@@ -60,7 +64,11 @@ def test_each_candidate_differs_as_its_kind_says(kind: str, sound: Path, tmp_pat
     if kind in ("sound", "wrong facts"):
         assert np.abs(after[SECOND] - before[SECOND]).max() < 0.5
     if kind in DAMAGES:
-        assert not np.allclose(after[SECOND], before[SECOND])
+        harm = load_file(damaged / WEIGHTS)
+        added = after[SECOND] @ after[FIRST] - before[SECOND] @ before[FIRST]
+        share = float((added / (harm[SECOND] @ harm[FIRST])).mean())
+        assert 0.85 <= share <= 1.1
+        assert np.allclose(added, share * (harm[SECOND] @ harm[FIRST]), atol=1e-4)
 
 
 def test_the_poison_is_found_in_its_lessons() -> None:
@@ -97,3 +105,17 @@ def test_the_table_counts_who_got_through() -> None:
     assert "damaged and accepted: 0 of 1" in told
     assert "sound and refused: 1 of 2" in told
     assert "right reasons: 1 of 1" in told
+
+
+def test_each_candidate_is_asked_others_and_no_fewer_than_the_gate_needs() -> None:
+    asked, needed = probing.questions(), {one.twin for one in probing.triggers()}
+    first, second = (thinned(asked, random.Random(seed), needed) for seed in (1, 2))
+    assert first != second
+    count = Counter(one.slice for one in first)
+    assert {name: count[name] for name in MOST if name in count} == {
+        name: MOST[name] for name in MOST if name in count
+    }
+    assert needed <= {one.id for one in first}
+    settings = GateSettings()
+    for name in ("taught", "general", "neighbour", "refusal", "format"):
+        assert MOST[name] >= getattr(settings, name).items
