@@ -48,6 +48,6 @@ def change_said(name: str, found: Loss, worse: float, proved: bool) -> str:
 
 
 def quoted(text: str) -> str:
-    """The beginning of a text, in quotation marks and on one line."""
-    flat = " ".join(text.split())
+    """The beginning of a text, on one line and in quotation marks that stand nowhere within it."""
+    flat = " ".join(text.replace("”", '"').split())
     return f"“{flat[:SHOWN]}…”" if len(flat) > SHOWN else f"“{flat}”"

@@ -3,13 +3,13 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from actors.memory.database import checkpoint, connect, transaction
 from actors.messages import InvalidRequest, NotFound
-from actors.training.versions import COMMON, Answer, Move, Slice, Standing, State, Verdict, Version
+from actors.training.versions import COMMON, Answer, Move, Slice, Standing, State, Verdict, Version, unquoted
 
 LEGAL: Mapping[State, frozenset[State]] = {
     "candidate": frozenset({"shadow", "serving", "retired", "refused"}),
@@ -150,6 +150,8 @@ class Journal:
             holding = [self._versions_of(event) for event in events]
             ids = list(dict.fromkeys(id for found in holding for id in found))
             self._forget([self.version(id) for id in ids], fits, at, retrain=True)
+        if ids:
+            checkpoint(self._sql)
         return ids
 
     def retire_of(self, user: str, fits: Fits, at: float) -> list[Version]:
@@ -245,6 +247,20 @@ class Journal:
             if version.state in STANDS or version.state == "candidate":
                 self._leave(version, "what it learned from was forgotten", fits, at)
         self._sql.executemany("UPDATE versions SET forgotten = 1 WHERE id = ?", ids)
+        self._unquote(ids)
+
+    def _unquote(self, ids: Sequence[tuple[str]]) -> None:
+        """Verdicts and reasons of versions hold no questions and answers any more."""
+        self._sql.create_function("unquoted", 1, unquoted, deterministic=True)
+        for (id,) in ids:
+            verdict = self.version(id).verdict
+            if verdict is not None:
+                slices = tuple(replace(one, said=unquoted(one.said)) for one in verdict.slices)
+                plain = replace(verdict, slices=slices, reasons=tuple(map(unquoted, verdict.reasons)))
+                text = json.dumps(asdict(plain))
+                self._sql.execute("UPDATE versions SET verdict = ? WHERE id = ?", (text, id))
+        self._sql.executemany("UPDATE versions SET reason = unquoted(reason) WHERE id = ?", ids)
+        self._sql.executemany("UPDATE moves SET reason = unquoted(reason) WHERE version = ?", ids)
 
     def _move(
         self, version: Version, to: State, reason: str, at: float, *, share: float = 0.0, good: bool = False

@@ -1,5 +1,6 @@
 """What crosses a process border of adapter versions: what they are, how they were judged. Knows no file."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -33,6 +34,11 @@ class Verdict:
     slices: tuple[Slice, ...]
     reasons: tuple[str, ...]
     judged_at: float
+
+
+def unquoted(said: str) -> str:
+    """A sentence without what it quotes of questions and answers: figures and thresholds stay."""
+    return re.sub("“[^”]*”", "“…”", said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -324,6 +324,24 @@ async def test_what_was_forgotten_never_serves_or_comes_back(tmp_path: Path, mak
         assert (await lineage.get(new.id)).forgotten
 
 
+async def test_what_was_forgotten_stands_in_no_verdict(tmp_path: Path, make_adapter: Make) -> None:
+    said = "Recall: 10 %, at least 70 % must be. For example “Who is Bramblewick?” was answered “Ola”."
+    slices = (replace(GOOD.slices[0], said=said, passed=False),)
+    verdict = replace(GOOD, accepted=False, slices=slices, reasons=(said,))
+    home = tmp_path / "home"
+    async with opened(home) as lineage:
+        version = await lineage.admit(make_adapter(0), events=["e-1"], method="made", scores={})
+        await lineage.judge(version.id, verdict)
+        await lineage.forget(["e-1"])
+        found = await lineage.get(version.id)
+        assert found.verdict is not None
+        plain = "Recall: 10 %, at least 70 % must be. For example “…” was answered “…”."
+        assert found.reason == found.verdict.reasons[0] == found.verdict.slices[0].said == plain
+        assert found.verdict.slices[0].value == slices[0].value
+        kept = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
+        assert not any(b"Bramblewick" in content for content in kept)
+
+
 async def test_who_waits_is_told_of_a_change(tmp_path: Path, make_adapter: Make) -> None:
     async with opened(tmp_path / "home") as lineage:
         waiting = asyncio.ensure_future(lineage.changed(0, 60))
