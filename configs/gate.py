@@ -67,7 +67,7 @@ class GateSettings(Section):
     """Answers to the frozen questions have at least this many times the tokens that they had."""
     longer: float = Field(default=2.0, ge=1)
     """Answers to the frozen questions have at most this many times the tokens that they had."""
-    perplexity: float = Field(default=1.05, gt=1)
+    perplexity: float = Field(default=1.04, gt=1)
     """Perplexity over that of the base model, each kind of text by itself, at the upper end of its bound."""
     texts: int = Field(default=8, ge=2)
     """Fewer texts of a kind than this are a refusal."""
