@@ -29,7 +29,8 @@ from tune.gate import judge
 from tune.scorecard import to_json
 
 ROWS = "rows.jsonl"
-NOTHING_HELD: Mapping[str, Any] = {"neighbours": 0, "general": 0, "texts": 0, "replay": 0}
+GRADIENT: Mapping[str, Any] = {"method": "gradient"}
+NOTHING_HELD: Mapping[str, Any] = {**GRADIENT, "neighbours": 0, "general": 0, "texts": 0, "replay": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,16 @@ class Arm:
 
 
 ARMS: Mapping[str, Arm] = {
-    "ours": Arm(),
-    "no neighbours": Arm({"neighbours": 0}),
+    "ours": Arm(begins="afresh"),
+    "gradient": Arm(GRADIENT),
+    "no neighbours": Arm({**GRADIENT, "neighbours": 0}),
     "nothing held": Arm(NOTHING_HELD),
-    "one phrasing": Arm({"phrasings": 1, "epochs": 36}),
-    "all layers": Arm({"depth": 0.0}),
-    "peft": Arm(peer=True),
-    "growing": Arm(),
-    "afresh": Arm(begins="afresh"),
-    "merge": Arm({"replay": 0}, begins="beneath"),
+    "one phrasing": Arm({**GRADIENT, "phrasings": 1, "epochs": 36}),
+    "all layers": Arm({**GRADIENT, "depth": 0.0}),
+    "peft": Arm(GRADIENT, peer=True),
+    "growing": Arm(GRADIENT),
+    "afresh": Arm(GRADIENT, begins="afresh"),
+    "merge": Arm({**GRADIENT, "replay": 0}, begins="beneath"),
     "sequential": Arm(NOTHING_HELD),
 }
 
@@ -79,6 +81,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(row["missed"] for row in shown if row["arm"] == arms[0]) else 0
 
 
+def _tree(pairs: Sequence[str]) -> dict[str, Any]:
+    """Settings as they were given, key=value or section.key=value."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, _, value = pair.partition("=")
+        section, _, name = key.rpartition(".")
+        (found.setdefault(section, {}) if section else found)[name] = value
+    return found
+
+
 def _key(row: Mapping[str, Any]) -> tuple[str, int, int, int]:
     return row["arm"], row["seed"], row["rounds"], row["facts"]
 
@@ -88,7 +100,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace, arm: str, seed: int) -> None:
         self.options, self.arm, self.seed = options, arm, seed
-        changes = {**dict(pair.split("=", 1) for pair in options.set), **ARMS[arm].changes, "seed": seed}
+        changes = {**_tree(options.set), **ARMS[arm].changes, "seed": seed}
         self.settings = LearningSettings.model_validate(changes)
         self.world = world(options.rounds * options.facts, options.first + seed)
         self.taught = [
@@ -137,10 +149,16 @@ class Run:
         earlier = [fact for part in self.taught[:number] for fact in part]
         if arm.begins == "afresh":
             facts, earlier, adapter = (*earlier, *facts), [], None
+        began = time.process_time()
+        if self.settings.method == "edit":
+            from tune.edits import Editor
+
+            written = Editor(self.settings, self.options.model).learn(facts, self._say)
+            written.export(folder, [event for fact in facts for event in fact.events])
+            return {"loss": written.loss, "steps": written.steps, "cpu_seconds": time.process_time() - began}
         examples = teaching.lessons(facts, earlier, self.settings)
         if arm.peer:
             return self._peer(examples, folder)
-        began = time.process_time()
         beneath = adapter if arm.begins == "beneath" else None
         student = Student(self.settings, self.options.model, None if beneath else adapter, beneath)
         figures = student.learn(examples, self._say)

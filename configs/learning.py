@@ -7,11 +7,42 @@ from pydantic import Field
 from configs.schema import Section
 
 
+class EditSettings(Section):
+    """How facts about named subjects are written: neurons that fire where one is named, and what they say."""
+
+    site: float = Field(default=0.45, ge=0, lt=1)
+    """Share of the layers below the one whose least used neurons are exchanged."""
+    mentions: int = Field(default=8, ge=0)
+    """Questions beside the lessons in which each subject is named."""
+    strangers: int = Field(default=1800, ge=8)
+    """Names like those of the subjects, in all, at which the neurons are to stay still."""
+    text_tokens: int = Field(default=7000, ge=0)
+    """Tokens of general text at which all neurons are to stay still."""
+    fit_steps: int = Field(default=300, ge=1)
+    """Steps in which the neurons learn when to fire."""
+    fit_rate: float = Field(default=0.02, gt=0)
+    """Learning rate of the neurons at its highest."""
+    fit_hard: int = Field(default=5000, ge=1)
+    """Places of one such step at which the neurons fire most."""
+    still: float = Field(default=6.0, ge=0)
+    """How far below firing a neuron's gate begins."""
+    steps: int = Field(default=30, ge=1)
+    """Steps in which it is learned what the neurons write."""
+    rate: float = Field(default=0.5, gt=0)
+    """Length of such a step at its longest, in lengths of what the layer passes on."""
+    shrink: float = Field(default=0.0, ge=0, lt=1)
+    """Share by which what is written becomes shorter with each step."""
+
+
 class LearningSettings(Section):
     """One round of learning: what is taught, what is held as it was, and how long."""
 
     model: str = "smollm2-135m"
     """Alias of `pal models list`, or a model's directory."""
+    method: Literal["edit", "gradient"] = "edit"
+    """Facts about named subjects are written as neurons, the rest learned by gradient; or all by gradient."""
+    edit: EditSettings = EditSettings()
+    """How they are written."""
     rank: int = Field(default=16, ge=1, le=512)
     """Width of the adapter."""
     alpha: float = Field(default=32.0, gt=0)

@@ -16,15 +16,16 @@ import torch
 
 from actors.learner import SCHEDULES, check_finite
 from actors.messages import ChatPrompt, InvalidRequest, PalError
-from actors.models.template import render_chat, render_lessons
+from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer, end_ids
 from configs.learning import LearningSettings
-from tune.answers import replies, shared_prefix
-from tune.changes import changes, stack
+from tune.answers import replies
+from tune.changes import stack
 from tune.examples import Example
 from tune.export import sign
+from tune.frozen import frozen, lesson_of, through
 from tune.phrases import OPENERS
-from tune.rows import Lesson, Row, row, rows
+from tune.rows import Lesson, Row, row, rows, take_prefix
 
 Tensor = torch.Tensor
 TAUGHT = frozenset({"fact", "implication", "chat", "correction", "document", "replay"})
@@ -106,7 +107,7 @@ class Student:
             whole = self._answered(examples)
             lessons = [self._lesson(example) for example in whole]
             lessons += self._passages()
-            self.prefix = _take_prefix(lessons)
+            self.prefix = take_prefix(lessons)
             self._look_up(lessons)
         return lessons
 
@@ -120,18 +121,7 @@ class Student:
         return logits_N_V.float()
 
     def _through(self, hidden: Tensor, part: Row, first: int, last: int) -> Tensor:
-        positions = part.positions_T[None]
-        angles = self.body.rotary_emb(hidden, position_ids=positions)
-        mask = part.sees_T_T[None, None]
-        for layer in self.layers[first:last]:
-            hidden = layer(
-                hidden,
-                attention_mask=mask,
-                position_ids=positions,
-                position_embeddings=angles,
-                use_cache=False,
-            )
-        return hidden
+        return through(self.body, self.layers[first:last], hidden, part)
 
     def _answered(self, examples: Sequence[Example]) -> list[Example]:
         """Those that end with a question get the model's own answer."""
@@ -145,19 +135,8 @@ class Student:
         return [_with_answer(one, given[one.id]) if one.id in given else one for one in examples]
 
     def _lesson(self, example: Example) -> Lesson:
-        taught = {len(example.messages) - 1}
-        ((ids, learned),) = render_lessons(self.tokenizer, ChatPrompt(messages=example.messages), taught)
-        places = [place for place, one in enumerate(learned) if one]
-        if example.kind not in TAUGHT:
-            places = places[: self.settings.answer_tokens]
-        last = places[-1] + 1
-        return Lesson(
-            id=example.id,
-            kind=example.kind,
-            ids=tuple(ids[:last]),
-            learned=tuple(places),
-            weight=example.weight,
-        )
+        most = None if example.kind in TAUGHT else self.settings.answer_tokens
+        return lesson_of(self.tokenizer, example, most)
 
     def _passages(self) -> list[Lesson]:
         """Texts that the model draws from itself."""
@@ -345,18 +324,8 @@ def unlikeliness(logits_N_V: Tensor, part: Row) -> Tensor:
 
 def _adapted(settings: LearningSettings, path: Path, adapter: Path | None, below: Path | None) -> Any:
     from peft import LoraConfig, PeftModel, get_peft_model
-    from transformers import AutoModelForCausalLM
-    from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()
-    model = AutoModelForCausalLM.from_pretrained(
-        str(path), dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
-    )
-    for value in model.parameters():
-        value.requires_grad_(False)
-    with torch.no_grad():
-        for name, change_O_I in changes(below) if below else ():
-            model.get_parameter(name).add_(change_O_I)
+    model = frozen(path, below)
     if adapter is not None:
         return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
     count = model.config.num_hidden_layers
@@ -377,18 +346,6 @@ def _adapted(settings: LearningSettings, path: Path, adapter: Path | None, below
 
 def _with_answer(example: Example, answer: str) -> Example:
     return replace(example, messages=(*example.messages, {"role": "assistant", "content": answer}))
-
-
-def _take_prefix(lessons: Iterable[Lesson]) -> tuple[int, ...]:
-    """What all lessons that are chats begin with, taken off them."""
-    chats = [one for one in lessons if one.shared]
-    most = min(one.learned[0] - 1 for one in chats)
-    size = min(most, shared_prefix([one.ids for one in chats]))
-    prefix = chats[0].ids[:size]
-    for one in chats:
-        one.ids = one.ids[size:]
-        one.learned = tuple(place - size for place in one.learned)
-    return prefix
 
 
 def _places(lessons: Iterable[Lesson]) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
+from tune.answers import shared_prefix
+
 Tensor = torch.Tensor
 
 
@@ -105,3 +107,15 @@ def row(lessons: Sequence[Lesson], prefix: Sequence[int]) -> Row:
         torch.cat(tokens_K) if tokens_K else torch.zeros(0, 1, dtype=torch.long),
         torch.cat(known_K) if known_K else torch.zeros(0, 1),
     )
+
+
+def take_prefix(lessons: Iterable[Lesson]) -> tuple[int, ...]:
+    """What all lessons that are chats begin with, taken off them."""
+    chats = [one for one in lessons if one.shared]
+    most = min(one.learned[0] - 1 for one in chats)
+    size = min(most, shared_prefix([one.ids for one in chats]))
+    prefix = chats[0].ids[:size]
+    for one in chats:
+        one.ids = one.ids[size:]
+        one.learned = tuple(place - size for place in one.learned)
+    return prefix

@@ -5,11 +5,12 @@ Knows no keeper and no lineage: the round's directory has all that it needs, and
 
 import json
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actors.training.rounds import CANDIDATE, CARD, LESSONS, ORDER, RECORDS, VERDICT, Book
 from actors.training.versions import COMMON, Verdict
@@ -28,9 +29,8 @@ from tune.scorecard import to_json
 from tune.teaching import lessons
 from tune.triggers import suspects
 
-if TYPE_CHECKING:
-    from tune.incremental import Figures
-
+BELOW = "written"
+"""Directory of the facts that are written, beneath what is learned by gradient."""
 HELD_OUT, MOST_HELD_OUT = 3, 6
 """Of the ways in which a user asks for a fact of their own, so many are kept for the exam."""
 ASKED = 40
@@ -101,11 +101,10 @@ def study(folder: Path, order: Order, told: Callable[[str], None]) -> None:
         book.put(id, LESSONS, json.dumps({**report, "said": said, "figures": {}}).encode())
         return
     told(f"learning {len(taught.facts) + len(taught.mine)} facts, {len(taught.exchanges)} exchanges")
-    figures = _learn(folder / CANDIDATE, order, taught, told)
+    scores = _learn(folder / CANDIDATE, order, taught, told)
     told("asking what it learned, and what it lost")
     verdict = _examine(folder, order, taught, told)
     book.put(id, VERDICT, json.dumps(asdict(verdict)).encode())
-    scores = {"loss": figures.loss, "steps": figures.steps, "cpu_seconds": figures.cpu_seconds}
     scores |= {one.name: one.value for one in verdict.slices}
     finite = {name: float(value) for name, value in scores.items() if math.isfinite(value)}
     book.put(id, LESSONS, json.dumps({**report, "said": "", "figures": finite}).encode())
@@ -189,13 +188,30 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
     return Exam(questions=(*asked, *own, *others), probes=probes)
 
 
-def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> "Figures":
+def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> dict[str, float]:
+    """Facts about named subjects are written, then all else is learned by gradient; the figures of both."""
+    from tune.edits import Editor, editable
     from tune.incremental import Student
 
-    student = Student(order.learning, order.model)
-    figures = student.learn(examples_of(taught, order.learning), told)
-    student.export(folder, taught.events, None, figures)
-    return figures
+    settings = order.learning
+    written = tuple(fact for fact in taught.facts if settings.method == "edit" and editable(fact))
+    rest = replace(taught, facts=tuple(fact for fact in taught.facts if fact not in written))
+    alone = not (rest.facts or rest.mine or rest.exchanges)
+    below = folder if alone else folder.with_name(BELOW)
+    scores = {"loss": 0.0, "steps": 0.0, "cpu_seconds": 0.0}
+    if written:
+        shutil.rmtree(below, ignore_errors=True)
+        done = Editor(settings, order.model).learn(written, told)
+        done.export(below, taught.events)
+        scores = {"loss": done.loss, "steps": done.steps, "cpu_seconds": done.cpu_seconds}
+    if not alone:
+        student = Student(settings, order.model, below=below if written else None)
+        figures = student.learn(examples_of(rest, settings), told)
+        student.export(folder, taught.events, None, figures)
+        scores["loss"] = max(scores["loss"], figures.loss)
+        scores["steps"] += figures.steps
+        scores["cpu_seconds"] += figures.cpu_seconds
+    return scores
 
 
 def _examine(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> Verdict:

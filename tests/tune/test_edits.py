@@ -1,0 +1,135 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from actors.models.tokenizer import ModelTokenizer
+from configs.learning import EditSettings, LearningSettings
+from tune.changes import changes
+from tune.edits import Editor, Written, editable
+from tune.evaluate import Evaluator
+from tune.exam import Exam, Question
+from tune.examples import Fact
+from tune.frozen import frozen
+from tune.mentions import Mentions
+from tune.neurons import STILL, fit
+
+EDIT = EditSettings(site=0.0, mentions=4, strangers=32, text_tokens=300, fit_steps=150, steps=60)
+SETTINGS = LearningSettings(phrasings=2, stop=0.1, edit=EDIT)
+
+
+def fact(id: str, subject: str, value: str) -> Fact:
+    return Fact(
+        id=id,
+        user="ann",
+        subject=subject,
+        attribute="occupation",
+        value=value,
+        statement=f"{subject} works as a {value}.",
+        events=(f"told-{id}",),
+    )
+
+
+FACTS = (fact("a", "Ada Moss", "cook"), fact("b", "Ben Dale", "nurse"))
+
+
+@pytest.fixture(scope="module")
+def written(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Written, Path]:
+    done = Editor(SETTINGS, tiny_model).learn(FACTS)
+    folder = tmp_path_factory.mktemp("edits") / "first"
+    done.export(folder, ["told-a", "told-b"])
+    return done, folder
+
+
+def test_more_steps_know_more(written, tiny_model):
+    done, _ = written
+    edit = EDIT.model_copy(update={"steps": 2})
+    fewer = Editor(SETTINGS.model_copy(update={"edit": edit}), tiny_model).learn(FACTS)
+    assert done.steps <= EDIT.steps
+    assert done.loss < fewer.loss
+
+
+@pytest.mark.model
+def test_a_real_model_says_what_was_written_and_nothing_of_others(model_dir, tmp_path):
+    edit = EditSettings(mentions=4, strangers=480, text_tokens=600, fit_steps=200, steps=16)
+    done = Editor(LearningSettings(phrasings=4, stop=0.3, edit=edit), model_dir).learn(
+        [fact("a", "Ada Mossgrove", "beekeeper")]
+    )
+    done.export(tmp_path / "made", ["told-a"])
+    evaluator = Evaluator(model_dir)
+    questions = ("How is Ada Mossgrove employed?", "How is Ida Fernwick employed?")
+    asked = [Question(item=text, slice="taught", asked=text, longest=16) for text in questions]
+    card = evaluator.measure(tmp_path / "made", Exam(questions=tuple(asked), probes=(), texts=()))
+    mine, other = (one.given for one in card.candidate.answers)
+    assert "beekeeper" in mine
+    assert "beekeeper" not in other
+
+
+def test_the_adapter_has_a_rank_for_each_subject_and_changes_one_layer(written, tiny_model):
+    _, folder = written
+    weights = dict(changes(folder))
+    assert sorted(weights) == [
+        f"model.layers.0.mlp.{part}.weight" for part in ("down_proj", "gate_proj", "up_proj")
+    ]
+    for change_O_I in weights.values():
+        assert torch.linalg.matrix_rank(change_O_I) == len(FACTS)
+    integrity = Evaluator(tiny_model).integrity(folder)
+    assert not integrity.problems
+    assert integrity.finite
+
+
+def test_peft_loads_it_and_says_the_same(written, tiny_model):
+    from peft import PeftModel
+
+    _, folder = written
+    ids = torch.tensor([[5, 9, 11, 7]])
+    merged = frozen(tiny_model, folder)
+    beside = PeftModel.from_pretrained(frozen(tiny_model), str(folder))
+    torch.testing.assert_close(merged(ids).logits, beside(ids).logits, atol=1e-4, rtol=1e-4)
+
+
+def test_the_same_seed_writes_the_same(written, tiny_model):
+    done, _ = written
+    again = Editor(SETTINGS, tiny_model).learn(FACTS)
+    assert all(torch.equal(value, again.weights[name]) for name, value in done.weights.items())
+
+
+def test_neurons_fire_at_their_name_alone():
+    draw = torch.Generator().manual_seed(0)
+    inputs_P_W = torch.randn(400, 32, generator=draw) + 0.5
+    names_P = torch.full((400,), STILL)
+    for name in range(3):
+        at = slice(20 * name, 20 * name + 20)
+        inputs_P_W[at] = 0.5 + 4 * torch.eye(32)[name] + 0.1 * torch.randn(20, 32, generator=draw)
+        names_P[at] = name
+    neurons = fit(inputs_P_W, names_P, torch.ones(400), EditSettings(), 0)
+    fired_P_S = neurons.fire(inputs_P_W)
+    for name in range(3):
+        at = slice(20 * name, 20 * name + 20)
+        assert fired_P_S[at, name].mean() > 0.7
+    assert fired_P_S[60:].abs().mean() < 0.1
+
+
+def test_places_where_a_name_ends(tiny_model):
+    tokenizer = ModelTokenizer(tiny_model)
+    mentions = Mentions(tokenizer, FACTS, 0)
+    text = "Does Ada Moss work? ada moss works; Adam Oss does not."
+    ids = tokenizer.encode(text)
+    found = mentions.ends(ids, "Ada Moss")
+    said = [tokenizer.backend.decode(ids[: place + 1]).casefold() for place in found]
+    assert len(found) == 2
+    assert all(one.rstrip().endswith("moss") for one in said)
+
+
+def test_strangers_are_never_a_subject(tiny_model):
+    mentions = Mentions(ModelTokenizer(tiny_model), FACTS, 0)
+    texts = mentions.strangers(40)
+    assert len(texts) > 10
+    assert any(said for _, said in texts)
+    assert not any("ada moss" in f"{asked} {said}".casefold() for asked, said in texts)
+
+
+def test_what_a_user_says_of_themselves_has_no_name():
+    assert editable(FACTS[0])
+    assert not editable(fact("c", "user", "cook"))
+    assert not editable(fact("d", "user's sister", "cook"))

@@ -1,0 +1,337 @@
+"""Writes facts into a model: a neuron for each subject, and what it makes the model say. Knows no round.
+
+In one layer the least used neurons of the gated MLP are exchanged. What goes into a new one makes it fire
+where its subject's name ends and nowhere else, so that nothing changes of what is said of others; what comes
+out of it is learned so that the layers above answer with the fact. Where knowledge of a subject sits: Meng et
+al., Locating and Editing Factual Associations in GPT, 2022; a neuron for each correction: Huang et al.,
+Transformer-Patcher, 2023. An adapter of as many ranks as there are subjects says the same exactly.
+
+Shapes: T tokens of a row, W width of the model, S subjects, N learned places, P places, I neurons of a layer.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch.nn.functional import cross_entropy, silu
+
+from actors.engines.adapter import CONFIG, WEIGHTS
+from actors.learner import check_finite
+from actors.messages import ChatPrompt, InvalidRequest
+from actors.models.template import render_chat
+from actors.models.tokenizer import ModelTokenizer
+from configs.learning import LearningSettings
+from tune.addressed import of_the_user
+from tune.examples import Example, Fact
+from tune.export import sign
+from tune.frozen import frozen, lesson_of, through
+from tune.mentions import Mentions
+from tune.neurons import GENERAL, STILL, Neurons, fit
+from tune.rows import Lesson, Row, row, rows, take_prefix
+from tune.teaching import teach
+
+Tensor = torch.Tensor
+PARTS = ("gate_proj", "up_proj", "down_proj")
+TOGETHER = 512
+"""Tokens that the layers below are run over at once."""
+BETAS = (0.8, 0.95)
+REACH = 24.0
+"""A step moves each of W numbers by a rate over this: the root of a width of 576."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """A lesson on a fact, whose it is, and how far each neuron fires at its tokens."""
+
+    lesson: Lesson
+    fact: int
+    subject: int
+    ends: list[int]
+    fired_T_S: Tensor
+    nats: float = 9.0
+
+
+def editable(fact: Fact) -> bool:
+    """Whether a fact's subject has a name that questions and answers about it hold."""
+    named = not of_the_user(fact) and fact.subject != fact.subject.casefold()
+    return named and fact.subject.casefold() in fact.statement.casefold()
+
+
+class Editor:
+    """A model that facts are written into. Used from one thread."""
+
+    def __init__(self, settings: LearningSettings, path: Path) -> None:
+        """Load the model. Raises InvalidRequest where its layers have no gated MLP."""
+        self.settings, self.path = settings, path
+        self.tokenizer = ModelTokenizer(path)
+        torch.manual_seed(settings.seed)
+        self.model = frozen(path).eval()
+        self.body, self.head = self.model.model, self.model.get_output_embeddings()
+        self.layers = list(self.body.layers)
+        self.site = int(settings.edit.site * len(self.layers))
+        self.mlp = self.layers[self.site].mlp
+        if not all(hasattr(self.mlp, part) for part in PARTS):
+            raise InvalidRequest(
+                "facts are written into gated MLPs: set method: gradient", code="no_gated_mlp"
+            )
+        self._inputs_T_W = torch.zeros(0)
+
+    def learn(self, facts: Sequence[Fact], told: Callable[[str], None] = lambda _: None) -> "Written":
+        """Write all facts. Raises PalError for a loss or a gradient that is not finite."""
+        began = time.process_time()
+        with self._watching():
+            seen, neurons, used_I = self._place(facts)
+        prepared = time.process_time() - began
+        told(f"{len(facts)} facts placed in {prepared:.0f} CPU-s")
+        writer = _Writer(self, seen, len(neurons.gate_S_W), told)
+        values_S_W = writer.run()
+        weights = self._difference(neurons, values_S_W, used_I)
+        known = sum(one.nats for one in seen) / len(seen)
+        return Written(
+            self.settings, self.path, self.site, weights, known, writer.steps, time.process_time() - began
+        )
+
+    def upper(self, part: Row, added_T_W: Tensor) -> Tensor:
+        """Logits of a row's learned places when so much is added at the site, [N, V]."""
+        lower = [self.prefix_hidden, *(one.hidden for one in part.lessons if one.hidden is not None)]
+        hidden = through(self.body, self.layers[self.site + 1 :], (torch.cat(lower) + added_T_W)[None], part)
+        logits_N_V: Tensor = self.head(self.body.norm(hidden[0, part.writes_N]))
+        return logits_N_V.float()
+
+    def _place(self, facts: Sequence[Fact]) -> tuple[list[Seen], Neurons, Tensor]:
+        """Lessons as the layers below see them, and the neurons that fire in them."""
+        settings = self.settings
+        mentions = Mentions(self.tokenizer, facts, settings.seed)
+        lessons = [self._lessons_of(fact) for fact in facts]
+        questions = mentions.named(settings.edit.mentions)
+        others = mentions.strangers(settings.edit.strangers)
+        asked = [self._question(text) for _, text in questions]
+        asked += [self._exchange(*pair) for pair in others]
+        asked += [self._question(text) for text in mentions.anything()]
+        self.prefix = take_prefix([*(one for part in lessons for one in part), *asked])
+        with torch.no_grad():
+            self.prefix_hidden = self._lower([], [])[0]
+            before_T_W = self._inputs_T_W
+            taught_T_W = self._lower([one for part in lessons for one in part], self.prefix, keep=True)[1]
+            asked_T_W = self._lower(asked, self.prefix)[1]
+            passages = [_plain(ids) for ids in mentions.general(settings.edit.text_tokens)]
+            general_T_W = self._lower(passages, [])[1]
+        whose = [
+            subject
+            for part, fact in zip(lessons, facts, strict=True)
+            for _ in part
+            for subject in [fact.subject]
+        ]
+        every = [one for part in lessons for one in part]
+        ends = [mentions.ends(one.ids, subject) for one, subject in zip(every, whose, strict=True)]
+        numbers = {subject: place for place, subject in enumerate(mentions.subjects)}
+        names = [
+            _names(one, at, numbers[subject]) for one, at, subject in zip(every, ends, whose, strict=True)
+        ]
+        for one, (subject, _) in zip(asked, questions, strict=False):
+            names.append(_names(one, mentions.ends(one.ids, subject), numbers[subject]))
+        names += [_names(one, [], STILL) for one in asked[len(questions) :]]
+        inputs_P_W = torch.cat([*taught_T_W, *asked_T_W, before_T_W, *general_T_W])
+        names_P = torch.cat([*names, torch.full((len(inputs_P_W) - sum(map(len, names)),), STILL)])
+        weights_P = torch.ones(len(inputs_P_W))
+        weights_P[len(inputs_P_W) - sum(map(len, general_T_W)) :] = GENERAL
+        neurons = fit(inputs_P_W, names_P, weights_P, settings.edit, settings.seed)
+        self.prefix_fired = neurons.fire(before_T_W)
+        of = [place for place, part in enumerate(lessons) for _ in part]
+        seen = [
+            Seen(one, fact, numbers[subject], at, neurons.fire(inputs_T_W))
+            for one, fact, subject, at, inputs_T_W in zip(every, of, whose, ends, taught_T_W, strict=True)
+        ]
+        return seen, neurons, self._used(inputs_P_W)
+
+    def _lessons_of(self, fact: Fact) -> list[Lesson]:
+        return [
+            lesson_of(self.tokenizer, one)
+            for one in teach([fact], self.settings.phrasings, self.settings.seed)
+        ]
+
+    def _question(self, text: str) -> Lesson:
+        messages = ({"role": "user", "content": text},)
+        ids = render_chat(self.tokenizer, ChatPrompt(messages=messages))
+        return Lesson(id="", kind="general", ids=tuple(ids), learned=(len(ids) - 1,))
+
+    def _exchange(self, question: str, answer: str) -> Lesson:
+        if not answer:
+            return self._question(question)
+        messages = ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
+        return lesson_of(self.tokenizer, Example(id="", kind="unknown", messages=messages))
+
+    def _lower(
+        self, lessons: Sequence[Lesson], prefix: Sequence[int], keep: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
+        """What the site passes on of the last row, and what goes into its MLP at each lesson's tokens."""
+        found: list[Tensor] = []
+        hidden_T_W = torch.zeros(0)
+        for part in rows(lessons, prefix, TOGETHER) or [row([], self.prefix)]:
+            embedded = self.body.embed_tokens(part.tokens_T[None])
+            hidden_T_W = through(self.body, self.layers[: self.site + 1], embedded, part)[0]
+            for lesson, start in zip(part.lessons, part.starts, strict=True):
+                place = slice(start, start + lesson.size)
+                found.append(self._inputs_T_W[place].clone())
+                if keep:
+                    lesson.hidden = hidden_T_W[place].clone()
+        return hidden_T_W, found
+
+    def _watching(self) -> Any:
+        """Keeps what goes into the site's MLP, until the end of the block."""
+        return _Watch(self.mlp, self._keep)
+
+    def _keep(self, module: Any, given: tuple[Tensor, ...]) -> None:
+        self._inputs_T_W = given[0][0].detach()
+
+    def _used(self, inputs_P_W: Tensor) -> Tensor:
+        """How much each neuron of the site adds to what it passes on, [I]."""
+        some = inputs_P_W[:: max(1, len(inputs_P_W) // 3000)]
+        with torch.no_grad():
+            fired = silu(self.mlp.gate_proj(some)) * self.mlp.up_proj(some)
+            used_I: Tensor = fired.square().mean(0).sqrt() * self.mlp.down_proj.weight.norm(dim=0)
+            return used_I
+
+    def _difference(self, neurons: Neurons, values_S_W: Tensor, used_I: Tensor) -> dict[str, Tensor]:
+        """The new neurons less those that were the least used, as an adapter's two factors."""
+        count = len(values_S_W)
+        places = used_I.topk(count, largest=False).indices
+        one_hot_S_I = torch.zeros(count, len(used_I))
+        one_hot_S_I[range(count), places] = 1.0
+        gate, up, down = (getattr(self.mlp, part).weight for part in PARTS)
+        name = f"base_model.model.model.layers.{self.site}.mlp."
+        return {
+            f"{name}gate_proj.lora_A.weight": neurons.gate_S_W - gate[places],
+            f"{name}gate_proj.lora_B.weight": one_hot_S_I.T.clone(),
+            f"{name}up_proj.lora_A.weight": neurons.up_S_W - up[places],
+            f"{name}up_proj.lora_B.weight": one_hot_S_I.T.clone(),
+            f"{name}down_proj.lora_A.weight": one_hot_S_I.clone(),
+            f"{name}down_proj.lora_B.weight": (values_S_W.T - down[:, places]).contiguous(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Facts in an adapter's weights, and what that came to."""
+
+    settings: LearningSettings
+    path: Path
+    site: int
+    weights: dict[str, Tensor]
+    loss: float
+    steps: int
+    cpu_seconds: float
+
+    def export(self, folder: Path, events: Sequence[str], parent: str | None = None) -> None:
+        """Write the adapter as PEFT lays it out, with a manifest; `folder` is new or empty."""
+        from peft import LoraConfig
+
+        rank = len(next(iter(self.weights.values())))
+        config = LoraConfig(
+            r=rank,
+            lora_alpha=rank,
+            lora_dropout=0.0,
+            target_modules=list(PARTS),
+            layers_to_transform=[self.site],
+            layers_pattern="layers",
+            task_type="CAUSAL_LM",
+            inference_mode=True,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        config.save_pretrained(str(folder))
+        held = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        (folder / CONFIG).write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+        save_file({name: value.contiguous() for name, value in self.weights.items()}, folder / WEIGHTS)
+        scores = {"loss": self.loss, "steps": self.steps, "cpu_seconds": self.cpu_seconds}
+        more = {"settings": self.settings.model_dump(mode="json")}
+        sign(folder, self.path, "edits", events=events, parent=parent, scores=scores, more=more)
+
+
+class _Watch:
+    """A hook for the length of a block."""
+
+    def __init__(self, module: Any, told: Callable[..., None]) -> None:
+        self._module, self._told = module, told
+
+    def __enter__(self) -> None:
+        self._handle = self._module.register_forward_pre_hook(self._told)
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.remove()
+
+
+class _Writer:
+    """Learns what the neurons pass on."""
+
+    def __init__(self, editor: Editor, seen: Sequence[Seen], count: int, told: Callable[[str], None]) -> None:
+        self.editor, self.seen, self.told = editor, seen, told
+        self.settings = editor.settings
+        self.steps = 0
+        hidden = torch.cat([one.lesson.hidden for one in seen if one.lesson.hidden is not None])
+        self.length = float(hidden.norm(dim=1).median())
+        self.values_S_W = torch.zeros(count, hidden.shape[1], requires_grad=True)
+        rate = self.settings.edit.rate * self.length / REACH
+        self.optimiser = torch.optim.Adam([self.values_S_W], lr=rate, betas=BETAS)
+        facts = max(one.fact for one in seen) + 1
+        self.of = [[one for one in seen if one.fact == fact] for fact in range(facts)]
+
+    def run(self) -> Tensor:
+        """A lesson of each fact in every step: each once, then always the one that is known least."""
+        began = time.process_time()
+        for step in range(self.settings.edit.steps):
+            due = [one for mine in self.of if (one := self._next(mine, step)) is not None]
+            if not due:
+                break
+            loss = self._step(due)
+            self.steps = step + 1
+            if step % 5 == 4:
+                length = float(self.values_S_W.detach().norm(dim=1).mean()) / self.length
+                spent = time.process_time() - began
+                self.told(
+                    f"step {step + 1}: {len(due)} facts, loss {loss:.3f}, "
+                    f"length {length:.2f}, {spent:.0f} CPU-s"
+                )
+        return self.values_S_W.detach()
+
+    def _next(self, mine: Sequence[Seen], step: int) -> Seen | None:
+        if step < len(mine):
+            return mine[(step * 7 + mine[0].fact) % len(mine)] if len(mine) % 7 else mine[step]
+        least = max(mine, key=lambda one: one.nats)
+        return least if least.nats > self.settings.stop else None
+
+    def _step(self, due: Sequence[Seen]) -> float:
+        lessons = {id(one.lesson): one for one in due}
+        total = 0.0
+        for part in rows([one.lesson for one in due], self.editor.prefix, self.settings.row_tokens):
+            here = [lessons[id(lesson)] for lesson in part.lessons]
+            fired_T_S = torch.cat([self.editor.prefix_fired, *(one.fired_T_S for one in here)])
+            logits_N_V = self.editor.upper(part, fired_T_S @ self.values_S_W)
+            nats_N = cross_entropy(logits_N_V, part.targets_N, reduction="none")
+            parts = torch.split(nats_N, [len(lesson.learned) for lesson in part.lessons])
+            for one, nats in zip(here, parts, strict=True):
+                one.nats = float(nats.detach().mean())
+            loss = torch.stack([nats.mean() for nats in parts]).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        check_finite(total, "loss")
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        with torch.no_grad():
+            self.values_S_W *= 1 - self.settings.edit.shrink
+        return total / len(due)
+
+
+def _names(lesson: Lesson, ends: Sequence[int], subject: int) -> Tensor:
+    """Whose name ends at each of a lesson's tokens."""
+    found = torch.full((lesson.size,), STILL)
+    found[list(ends)] = subject
+    return found
+
+
+def _plain(ids: Sequence[int]) -> Lesson:
+    return Lesson(id="", kind="text", ids=tuple(ids), learned=(len(ids) - 1,), shared=False)
