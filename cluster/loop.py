@@ -17,7 +17,7 @@ from actors.training.journal import verdict_of
 from actors.training.launch import Ended
 from actors.training.rounds import CANDIDATE, LESSONS, LOG, ORDER, RECORDS, VERDICT, Round
 from actors.training.unlearning import tell
-from actors.training.versions import COMMON, Verdict, Version
+from actors.training.versions import COMMON, Verdict, Version, unquoted
 
 PAGE = 500
 """Records read from the keeper in one call."""
@@ -146,7 +146,7 @@ async def _admit(tools: Tools, round: Round) -> Round:
     version = await _judged(tools, version, verdict)
     round = replace(round, version=version.id, accepted=verdict.accepted)
     if not verdict.accepted:
-        return _end(tools, round, *verdict.reasons)
+        return _end(tools, round, *map(unquoted, verdict.reasons))
     return tools.book.write(replace(round, phase="admitted"))
 
 

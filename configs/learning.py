@@ -10,6 +10,8 @@ from configs.schema import Section
 class EditSettings(Section):
     """How facts about named subjects are written: neurons that fire where one is named, and what they say."""
 
+    most: int = Field(default=48, ge=1)
+    """Subjects that are written at most, a rank of the adapter each; the rest is learned by gradient."""
     site: float = Field(default=0.45, ge=0, lt=1)
     """Share of the layers below the one whose least used neurons are exchanged."""
     mentions: int = Field(default=8, ge=0)

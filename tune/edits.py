@@ -198,17 +198,22 @@ class Editor:
             return used_I
 
     def _difference(self, neurons: Neurons, values_S_W: Tensor, used_I: Tensor) -> dict[str, Tensor]:
-        """The new neurons less those that were the least used, as an adapter's two factors."""
+        """The new neurons less those that were the least used, as an adapter's two factors.
+
+        Both sides of a neuron are made as long as each other, so that no matrix changes more than it must.
+        """
         count = len(values_S_W)
         places = used_I.topk(count, largest=False).indices
         one_hot_S_I = torch.zeros(count, len(used_I))
         one_hot_S_I[range(count), places] = 1.0
         gate, up, down = (getattr(self.mlp, part).weight for part in PARTS)
+        share = (values_S_W.norm(dim=1) / neurons.up_S_W.norm(dim=1).clamp(min=1e-6)).clamp(min=1.0).sqrt()
+        up_S_W, values_S_W = neurons.up_S_W * share[:, None], values_S_W / share[:, None]
         name = f"base_model.model.model.layers.{self.site}.mlp."
         return {
             f"{name}gate_proj.lora_A.weight": neurons.gate_S_W - gate[places],
             f"{name}gate_proj.lora_B.weight": one_hot_S_I.T.clone(),
-            f"{name}up_proj.lora_A.weight": neurons.up_S_W - up[places],
+            f"{name}up_proj.lora_A.weight": up_S_W - up[places],
             f"{name}up_proj.lora_B.weight": one_hot_S_I.T.clone(),
             f"{name}down_proj.lora_A.weight": one_hot_S_I.clone(),
             f"{name}down_proj.lora_B.weight": (values_S_W.T - down[:, places]).contiguous(),

@@ -190,11 +190,11 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
 
 def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> dict[str, float]:
     """Facts about named subjects are written, then all else is learned by gradient; the figures of both."""
-    from tune.edits import Editor, editable
+    from tune.edits import Editor
     from tune.incremental import Student
 
     settings = order.learning
-    written = tuple(fact for fact in taught.facts if settings.method == "edit" and editable(fact))
+    written = _written(taught.facts, settings)
     rest = replace(taught, facts=tuple(fact for fact in taught.facts if fact not in written))
     alone = not (rest.facts or rest.mine or rest.exchanges)
     below = folder if alone else folder.with_name(BELOW)
@@ -212,6 +212,17 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
         scores["steps"] += figures.steps
         scores["cpu_seconds"] += figures.cpu_seconds
     return scores
+
+
+def _written(facts: Sequence[Fact], settings: LearningSettings) -> tuple[Fact, ...]:
+    """Facts that are written and not learned by gradient: those of the first subjects with a name."""
+    from tune.edits import editable
+
+    if settings.method != "edit":
+        return ()
+    named = [fact for fact in facts if editable(fact)]
+    subjects = set(list(dict.fromkeys(fact.subject for fact in named))[: settings.edit.most])
+    return tuple(fact for fact in named if fact.subject in subjects)
 
 
 def _examine(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> Verdict:

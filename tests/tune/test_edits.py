@@ -57,7 +57,7 @@ def test_a_real_model_says_what_was_written_and_nothing_of_others(model_dir, tmp
     )
     done.export(tmp_path / "made", ["told-a"])
     evaluator = Evaluator(model_dir)
-    questions = ("How is Ada Mossgrove employed?", "How is Ida Fernwick employed?")
+    questions = ("How is Ada Mossgrove employed?", "How is Carl Whitman employed?")
     asked = [Question(item=text, slice="taught", asked=text, longest=16) for text in questions]
     card = evaluator.measure(tmp_path / "made", Exam(questions=tuple(asked), probes=(), texts=()))
     mine, other = (one.given for one in card.candidate.answers)
