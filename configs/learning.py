@@ -18,7 +18,7 @@ class EditSettings(Section):
     """Questions beside the lessons in which each subject is named."""
     strangers: int = Field(default=1800, ge=8)
     """Names like those of the subjects, in all, at which the neurons are to stay still."""
-    text_tokens: int = Field(default=7000, ge=0)
+    text_tokens: int = Field(default=9000, ge=0)
     """Tokens of general text at which all neurons are to stay still."""
     fit_steps: int = Field(default=300, ge=1)
     """Steps in which the neurons learn when to fire."""
@@ -32,7 +32,7 @@ class EditSettings(Section):
     """Steps in which it is learned what the neurons write."""
     rate: float = Field(default=0.5, gt=0)
     """Length of such a step at its longest, in lengths of what the layer passes on."""
-    shrink: float = Field(default=0.0, ge=0, lt=1)
+    shrink: float = Field(default=0.04, ge=0, lt=1)
     """Share by which what is written becomes shorter with each step."""
 
 
