@@ -27,7 +27,7 @@ def asked(search: Search, count: int) -> list[dict[str, float]]:
     return found
 
 
-@pytest.mark.parametrize("method", ["random", "tpe", "gp"])
+@pytest.mark.parametrize("method", ["random", "tpe", pytest.param("gp", marks=pytest.mark.slow)])
 def test_what_is_chosen_is_a_function_of_the_seed_and_of_what_was_told(tmp_path: Path, method: str) -> None:
     one = planned(tmp_path, f"search: {{method: {method}, startup: 3}}\n")
     whole = asked(Search(one), 8)

@@ -55,6 +55,7 @@ def test_tensorboard(tmp_path: Path) -> None:
     same(found, lines, 1e-6)
 
 
+@pytest.mark.slow
 def test_weights_and_biases_without_its_service(tmp_path: Path) -> None:
     wandb_internal_pb2 = pytest.importorskip("wandb.proto.wandb_internal_pb2")
     folder, lines = told(tmp_path, wandb="offline")
