@@ -87,5 +87,5 @@ class GateSettings(Section):
     """Time to generate over that of what serves now, each the fastest of its repetitions."""
     repetitions: int = Field(default=3, ge=1)
     """Fewer timed repetitions than this are a refusal."""
-    norm: float = Field(default=0.75, gt=0)
+    norm: float = Field(default=0.5, gt=0)
     """Size of the change of any layer over the size of its weights."""
