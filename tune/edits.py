@@ -9,7 +9,6 @@ Transformer-Patcher, 2023. An adapter of as many ranks as there are subjects say
 Shapes: T tokens of a row, W width of the model, S subjects, N learned places, P places, I neurons of a layer.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy, silu
 
-from actors.engines.adapter import CONFIG, WEIGHTS
+from actors.engines.adapter import WEIGHTS
 from actors.learner import check_finite
 from actors.messages import ChatPrompt, InvalidRequest
 from actors.models.template import render_chat
@@ -40,18 +39,18 @@ PARTS = ("gate_proj", "up_proj", "down_proj")
 TOGETHER = 512
 """Tokens that the layers below are run over at once."""
 BETAS = (0.8, 0.95)
+STRIDE = 7
+"""From one lesson of a fact to the next one, so that lessons worded alike do not follow each other."""
 REACH = 24.0
 """A step moves each of W numbers by a rate over this: the root of a width of 576."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """A lesson on a fact, whose it is, and how far each neuron fires at its tokens."""
+    """A lesson, the number of its fact, and how far each neuron fires at its tokens."""
 
     lesson: Lesson
     fact: int
-    subject: int
-    ends: list[int]
     fired_T_S: Tensor
     nats: float = 9.0
 
@@ -104,48 +103,32 @@ class Editor:
         return logits_N_V.float()
 
     def _place(self, facts: Sequence[Fact]) -> tuple[list[Seen], Neurons, Tensor]:
-        """Lessons as the layers below see them, and the neurons that fire in them."""
-        settings = self.settings
-        mentions = Mentions(self.tokenizer, facts, settings.seed)
-        lessons = [self._lessons_of(fact) for fact in facts]
-        questions = mentions.named(settings.edit.mentions)
-        others = mentions.strangers(settings.edit.strangers)
-        asked = [self._question(text) for _, text in questions]
-        asked += [self._exchange(*pair) for pair in others]
-        asked += [self._question(text) for text in mentions.anything()]
-        self.prefix = take_prefix([*(one for part in lessons for one in part), *asked])
+        """Lessons as the layers below see them, neurons that fire in them, how much each old one is used."""
+        edit, seed = self.settings.edit, self.settings.seed
+        mentions = Mentions(self.tokenizer, facts, seed)
+        taught = [(number, one) for number, fact in enumerate(facts) for one in self._lessons_of(fact)]
+        named = [(subject, self._question(text)) for subject, text in mentions.named(edit.mentions)]
+        others = [self._exchange(*pair) for pair in mentions.strangers(edit.strangers)]
+        others += [self._question(text) for text in mentions.anything()]
+        passages = [_plain(ids) for ids in mentions.general(edit.text_tokens)]
+        lessons, asked = [one for _, one in taught], [one for _, one in named]
+        self.prefix = take_prefix([*lessons, *asked, *others])
         with torch.no_grad():
             self.prefix_hidden = self._lower([], [])[0]
             before_T_W = self._inputs_T_W
-            taught_T_W = self._lower([one for part in lessons for one in part], self.prefix, keep=True)[1]
-            asked_T_W = self._lower(asked, self.prefix)[1]
-            passages = [_plain(ids) for ids in mentions.general(settings.edit.text_tokens)]
+            taught_T_W = self._lower(lessons, self.prefix, keep=True)[1]
+            asked_T_W = self._lower([*asked, *others], self.prefix)[1]
             general_T_W = self._lower(passages, [])[1]
-        whose = [
-            subject
-            for part, fact in zip(lessons, facts, strict=True)
-            for _ in part
-            for subject in [fact.subject]
-        ]
-        every = [one for part in lessons for one in part]
-        ends = [mentions.ends(one.ids, subject) for one, subject in zip(every, whose, strict=True)]
-        numbers = {subject: place for place, subject in enumerate(mentions.subjects)}
-        names = [
-            _names(one, at, numbers[subject]) for one, at, subject in zip(every, ends, whose, strict=True)
-        ]
-        for one, (subject, _) in zip(asked, questions, strict=False):
-            names.append(_names(one, mentions.ends(one.ids, subject), numbers[subject]))
-        names += [_names(one, [], STILL) for one in asked[len(questions) :]]
+        whose = [facts[number].subject for number, _ in taught] + [subject for subject, _ in named]
         inputs_P_W = torch.cat([*taught_T_W, *asked_T_W, before_T_W, *general_T_W])
-        names_P = torch.cat([*names, torch.full((len(inputs_P_W) - sum(map(len, names)),), STILL)])
+        names_P = _names([*lessons, *asked], whose, mentions, len(inputs_P_W))
         weights_P = torch.ones(len(inputs_P_W))
         weights_P[len(inputs_P_W) - sum(map(len, general_T_W)) :] = GENERAL
-        neurons = fit(inputs_P_W, names_P, weights_P, settings.edit, settings.seed)
+        neurons = fit(inputs_P_W, names_P, weights_P, len(mentions.subjects), edit, seed)
         self.prefix_fired = neurons.fire(before_T_W)
-        of = [place for place, part in enumerate(lessons) for _ in part]
         seen = [
-            Seen(one, fact, numbers[subject], at, neurons.fire(inputs_T_W))
-            for one, fact, subject, at, inputs_T_W in zip(every, of, whose, ends, taught_T_W, strict=True)
+            Seen(one, number, neurons.fire(inputs_T_W))
+            for (number, one), inputs_T_W in zip(taught, taught_T_W, strict=True)
         ]
         return seen, neurons, self._used(inputs_P_W)
 
@@ -249,8 +232,6 @@ class Written:
         )
         folder.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(str(folder))
-        held = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        (folder / CONFIG).write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
         save_file({name: value.contiguous() for name, value in self.weights.items()}, folder / WEIGHTS)
         scores = {"loss": self.loss, "steps": self.steps, "cpu_seconds": self.cpu_seconds}
         more = {"settings": self.settings.model_dump(mode="json")}
@@ -305,7 +286,7 @@ class _Writer:
 
     def _next(self, mine: Sequence[Seen], step: int) -> Seen | None:
         if step < len(mine):
-            return mine[(step * 7 + mine[0].fact) % len(mine)] if len(mine) % 7 else mine[step]
+            return mine[(step * STRIDE + mine[0].fact) % len(mine)] if len(mine) % STRIDE else mine[step]
         least = max(mine, key=lambda one: one.nats)
         return least if least.nats > self.settings.stop else None
 
@@ -331,10 +312,14 @@ class _Writer:
         return total / len(due)
 
 
-def _names(lesson: Lesson, ends: Sequence[int], subject: int) -> Tensor:
-    """Whose name ends at each of a lesson's tokens."""
-    found = torch.full((lesson.size,), STILL)
-    found[list(ends)] = subject
+def _names(lessons: Sequence[Lesson], whose: Sequence[str], mentions: Mentions, places: int) -> Tensor:
+    """Whose name ends at each of so many places, [P]; the lessons' tokens are the first of them."""
+    found = torch.full((places,), STILL)
+    start = 0
+    for lesson, subject in zip(lessons, whose, strict=True):
+        for end in mentions.ends(lesson.ids, subject):
+            found[start + end] = mentions.numbers[subject.casefold()]
+        start += lesson.size
     return found
 
 

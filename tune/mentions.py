@@ -1,6 +1,9 @@
 """Where a subject is named among tokens, and names that are like it but are not it. Knows no model."""
 
 import random
+import re
+from bisect import bisect_left
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -27,20 +30,20 @@ class Mentions:
         self._tokenizer = tokenizer
         self._facts = facts
         self._draw = random.Random(f"{seed}/mentions")
-        self.subjects = tuple(dict.fromkeys(fact.subject for fact in facts))
-        self._taken = {subject.casefold() for subject in self.subjects}
+        named = {fact.subject.casefold(): fact.subject for fact in facts}
+        self.subjects = tuple(named.values())
+        self.numbers = {name: number for number, name in enumerate(named)}
+        """Places in `subjects`, by name in small letters."""
+        self._taken = set(named)
         self._named = {one: tokenizer.encode(f" {one}") for one in self.subjects}
 
     def ends(self, ids: Sequence[int], subject: str) -> list[int]:
-        """Places of the tokens with which a subject's name ends, wherever it stands."""
-        pieces = [self._tokenizer.token_bytes(one).decode(errors="replace").casefold() for one in ids]
-        text, name = "".join(pieces), subject.casefold()
+        """Places of the tokens with which a subject's name ends, wherever it stands as words of its own."""
+        decoder = getincrementaldecoder("utf-8")(errors="replace")
+        pieces = [decoder.decode(self._tokenizer.token_bytes(one)).casefold() for one in ids]
         ends = list(accumulate(map(len, pieces)))
-        found, at = [], text.find(name)
-        while at >= 0:
-            found.append(next(place for place, end in enumerate(ends) if end >= at + len(name)))
-            at = text.find(name, at + len(name))
-        return found
+        name = re.compile(rf"(?<!\w){re.escape(subject.casefold())}(?!\w)")
+        return [bisect_left(ends, found.end()) for found in name.finditer("".join(pieces))]
 
     def named(self, count: int) -> list[tuple[str, str]]:
         """Each subject in so many questions about anything, half of them after some noise."""

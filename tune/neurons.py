@@ -34,8 +34,12 @@ class Neurons:
         return silu(inputs_P_W @ self.gate_S_W.T) * (inputs_P_W @ self.up_S_W.T)
 
 
-def fit(inputs_P_W: Tensor, names_P: Tensor, weights_P: Tensor, settings: EditSettings, seed: int) -> Neurons:
-    """One neuron for each name: `names_P` says whose ends at a place, or STILL.
+def fit(
+    inputs_P_W: Tensor, names_P: Tensor, weights_P: Tensor, count: int, settings: EditSettings, seed: int
+) -> Neurons:
+    """One neuron for each of so many names: `names_P` says whose ends at a place, or STILL.
+
+    The neuron of a name that ends nowhere stays still.
 
     Each gate begins below zero by a direction that all inputs share, so that little of what is not its name
     opens it; both rows are then fitted by least squares, mostly at the places that are worst.
@@ -43,9 +47,9 @@ def fit(inputs_P_W: Tensor, names_P: Tensor, weights_P: Tensor, settings: EditSe
     scale = inputs_P_W.norm(dim=1).mean()
     inputs_P_W = inputs_P_W / scale
     draw = torch.Generator().manual_seed(seed)
-    count = int(names_P.max()) + 1
     middle_W = inputs_P_W.mean(0)
-    known_S_W = torch.stack([inputs_P_W[names_P == name].mean(0) - middle_W for name in range(count)])
+    ends_S_P = [inputs_P_W[names_P == name] for name in range(count)]
+    known_S_W = torch.stack([(own if len(own) else middle_W[None]).mean(0) - middle_W for own in ends_S_P])
     below_W = settings.still * _constant(inputs_P_W)
     gate_S_W = (5 * max(1.0, settings.still) * known_S_W).requires_grad_()
     up_S_W = (2 * known_S_W).requires_grad_()
@@ -64,7 +68,7 @@ def fit(inputs_P_W: Tensor, names_P: Tensor, weights_P: Tensor, settings: EditSe
         some = torch.randint(len(inputs_P_W), (ANY,), generator=draw)
         places = torch.cat([worst, some, ends])
         fired = Neurons(gate_S_W - below_W, up_S_W).fire(inputs_P_W[places])
-        loss = ((fired - wanted_P_S[places]) ** 2 * cost_P_S[places]).sum() / len(ends)
+        loss = ((fired - wanted_P_S[places]) ** 2 * cost_P_S[places]).sum() / max(1, len(ends))
         loss = loss + DECAY * (gate_S_W.square().sum() + up_S_W.square().sum()) / count
         loss.backward()  # type: ignore[no-untyped-call]
         for group in optimiser.param_groups:

@@ -102,12 +102,13 @@ def test_neurons_fire_at_their_name_alone():
         at = slice(20 * name, 20 * name + 20)
         inputs_P_W[at] = 0.5 + 4 * torch.eye(32)[name] + 0.1 * torch.randn(20, 32, generator=draw)
         names_P[at] = name
-    neurons = fit(inputs_P_W, names_P, torch.ones(400), EditSettings(), 0)
+    neurons = fit(inputs_P_W, names_P, torch.ones(400), 4, EditSettings(), 0)
     fired_P_S = neurons.fire(inputs_P_W)
     for name in range(3):
         at = slice(20 * name, 20 * name + 20)
         assert fired_P_S[at, name].mean() > 0.7
     assert fired_P_S[60:].abs().mean() < 0.1
+    assert fired_P_S[:, 3].abs().max() < 0.1
 
 
 def test_places_where_a_name_ends(tiny_model):
@@ -119,6 +120,20 @@ def test_places_where_a_name_ends(tiny_model):
     said = [tokenizer.backend.decode(ids[: place + 1]).casefold() for place in found]
     assert len(found) == 2
     assert all(one.rstrip().endswith("moss") for one in said)
+
+
+def test_a_name_is_words_of_its_own_in_any_script(tiny_model):
+    tokenizer = ModelTokenizer(tiny_model)
+    facts = (
+        fact("a", "Ada Moss", "cook"),
+        fact("b", "Ada Mossgrove", "nurse"),
+        fact("c", "Zoë Núñez", "smith"),
+    )
+    mentions = Mentions(tokenizer, facts, 0)
+    ids = tokenizer.encode("Ask Ada Mossgrove or ZOË NÚÑEZ, not Ada Moss.")
+    ends = [mentions.ends(ids, one.subject) for one in facts]
+    said = [[tokenizer.backend.decode(ids[: place + 1])[-4:] for place in found] for found in ends]
+    assert said == [["Moss"], ["rove"], ["ÚÑEZ"]]
 
 
 def test_strangers_are_never_a_subject(tiny_model):
