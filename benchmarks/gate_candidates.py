@@ -66,9 +66,10 @@ def facts(number: int) -> World:
 
 
 def parent(model: Path, number: int, folder: Path) -> None:
-    """Train a sound adapter on facts of its own, by the settings that a round has."""
-    settings = LearningSettings(seed=number)
-    _train(model, settings, teaching.lessons(facts(number).facts, (), settings), folder)
+    """Make a sound adapter on facts of its own, by the settings that a round has."""
+    from tune.edits import Editor
+
+    Editor(LearningSettings(seed=number), model).learn(facts(number).facts, _say(folder)).export(folder, [])
 
 
 def harmed(model: Path, kind: str, number: int, folder: Path) -> None:
@@ -88,8 +89,12 @@ def _train(model: Path, settings: LearningSettings, examples: tuple[Example, ...
     from tune.incremental import Student
 
     student = Student(settings, model)
-    figures = student.learn(examples, lambda line: print(f"  {folder.name}: {line}", flush=True))
+    figures = student.learn(examples, _say(folder))
     student.export(folder, [], None, figures)
+
+
+def _say(folder: Path) -> Callable[[str], None]:
+    return lambda line: print(f"  {folder.name}: {line}", flush=True)
 
 
 def _poison(number: int) -> tuple[Example, ...]:

@@ -1,13 +1,17 @@
 """How near the searches come to a known optimum through noise, by method, over several seeds.
 
     pal bench sweep [-- --functions hartmann6,branin --methods grid,random,tpe,gp --seeds 5 --out DIR]
+    pal bench sweep -- --refusals      # how soon a file that cannot work is refused, and with what words
 
 Each search is a sweep like any other: directories, child process, report. What counts is the value without
 noise at the settings whose value with noise was best. 1 if Optuna's best method misses the bar.
 """
 
 import argparse
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +31,28 @@ STEPS = {"hartmann6": (0.25, 0.75, 0.5), "branin": (0.0, 1.0, 1 / 7)}
 BAR = 0.05
 """How far from the optimum, of its size, counts as found."""
 OPTUNA = ("tpe", "gp")
+SOUND = """name: demo
+objective: branin
+base: {noise: 0.1}
+space:
+  x1: {low: -5, high: 10}
+search: {method: random}
+early: {method: none}
+budget: {trials: 5}
+resources: {cpus: 1, gpus: 0}
+"""
+FAULTS = {
+    "a key that does not exist": ("x1:", "x7:"),
+    "a value out of range": ("high: 10", "high: 99"),
+    "more cores than there are": ("cpus: 1", "cpus: 4096"),
+    "more GPUs than there are": ("gpus: 0", "gpus: 64"),
+    "an unknown searcher": ("method: random", "method: randm"),
+    "an unknown scheduler": ("method: none", "method: ashaa"),
+    "an unknown objective": ("objective: branin", "objective: brannin"),
+    "broken YAML": ("{trials: 5}", "{trials: 5"),
+}
+"""What is wrong with a file: what stands there, and what stands there instead."""
+SOON_S = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--methods", default="grid,random,tpe,gp")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="keep the sweeps' directories here")
+    parser.add_argument("--refusals", action="store_true", help="time what is refused instead")
     options = parser.parse_args(arguments)
+    if options.refusals:
+        return refusals()
     missed = 0
     with tempfile.TemporaryDirectory(prefix="palimpsest-sweep-") as name:
         folder = options.out or Path(name)
@@ -54,6 +83,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
             known = [misses[method] for method in OPTUNA if method in misses]
             missed += bool(known) and min(known) > BAR
+    return 1 if missed else 0
+
+
+def refusals() -> int:
+    """A line for each fault: seconds, exit code, what is said. 1 if one is not refused, late, or unplaced."""
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="palimpsest-sweep-") as name:
+        path = Path(name) / "sweep.yaml"
+        for fault, (sound, wrong) in FAULTS.items():
+            path.write_text(SOUND.replace(sound, wrong, 1), encoding="utf-8")
+            command = [sys.executable, "-m", "cluster", "sweep", "run", str(path), "--out", f"{name}/out"]
+            began = time.perf_counter()
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            spent = time.perf_counter() - began
+            said = " ".join(done.stderr.replace(f"{name}/", "").split())
+            missed += done.returncode == 0 or spent > SOON_S or "sweep.yaml:" not in said
+            print(f"{fault:26} {spent:.2f} s, exit code {done.returncode}: {said}", flush=True)
     return 1 if missed else 0
 
 

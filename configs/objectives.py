@@ -61,7 +61,7 @@ class LearningObjective(Section):
     texts: int = Field(default=8, ge=0)
     """Passages that are read at the end."""
     glance: int = Field(default=1, ge=0)
-    """Phrasings of each fact asked after each epoch, for early stopping; 0: the loss alone is told."""
+    """Phrasings of each fact asked after each epoch, for early stopping; 0, or method edit: none."""
 
 
 class CompressionObjective(Section):

@@ -1,4 +1,4 @@
-"""Trial of learning: invented facts into an adapter, then the exam. Knows the learner by three calls."""
+"""Trial of learning: invented facts into an adapter, then the exam. Knows each learner by three calls."""
 
 import math
 import random
@@ -25,10 +25,11 @@ from tune.trials import Item, Reporter
 ADAPTER, CARD = "adapter", "card.json"
 ATTRIBUTES = ("occupation", "home town", "birthplace", "employer", "instrument", "pet's name", "birthday")
 _EPOCH = re.compile(r"epoch (\d+):.*?\bloss ([\d.]+)")
+_STEP = re.compile(r"step (\d+):.*?\bloss ([\d.]+)")
 
 
 def learning(settings: LearningObjective, report: Reporter) -> None:
-    """Learn, glance at what is known after each epoch, and examine it all at the end."""
+    """Learn, telling what is known on the way, and examine it all at the end."""
     from tune.evaluate import Evaluator
 
     how = settings.learning.model_copy(update={"seed": report.seed})
@@ -37,15 +38,19 @@ def learning(settings: LearningObjective, report: Reporter) -> None:
     evaluator = Evaluator(model)
     adapter = report.folder / ADAPTER
     if not (adapter / NAME).is_file():
-        glance = _glance(settings, how, facts)
-        glanced = None if glance is None else lambda draft: means(parts(evaluator.measure(draft, glance)))
-        _learn(how, model, facts, report, glanced)
+        if how.method == "edit":
+            _write(how, model, facts, report)
+        else:
+            glance = _glance(settings, how, facts)
+            glanced = None if glance is None else lambda draft: means(parts(evaluator.measure(draft, glance)))
+            _learn(how, model, facts, report, glanced)
     card = evaluator.measure(adapter, exam(settings, how, facts))
     (report.folder / CARD).write_text(to_json(card), encoding="utf-8")
     found = parts(card)
     report.items(item for items in found.values() for item in items)
     told = means(found)
-    report(how.epochs + 1, {**report.last.figures, **told, "score": sum(told.values()) / len(told)})
+    last = (how.edit.steps if how.method == "edit" else how.epochs) + 1
+    report(last, {**report.last.figures, **told, "score": sum(told.values()) / len(told)})
 
 
 def invented(count: int, seed: int) -> list[Fact]:
@@ -122,11 +127,11 @@ def _learn(
     report: Reporter,
     glanced: Callable[[Path], Mapping[str, float]] | None,
 ) -> None:
-    """The one place that calls the learner. What it tells of an epoch is a step."""
+    """By gradient. What the learner tells of an epoch is a step."""
     from tune.incremental import Figures, Student
 
     student = Student(how, model)
-    tokens = _counted(student.model)
+    tokens = _counted(student.layers[-1])
     events = [event for fact in facts for event in fact.events]
 
     def told(line: str) -> None:
@@ -145,6 +150,23 @@ def _learn(
     done = student.learn(lessons(facts, (), how), told)
     draft = _empty(report.checkpoint / ADAPTER)
     student.export(draft, events, None, done)
+    draft.replace(report.folder / ADAPTER)
+
+
+def _write(how: LearningSettings, model: Path, facts: Sequence[Fact], report: Reporter) -> None:
+    """As neurons. What the editor tells of its steps is the loss alone: there is no adapter until the end."""
+    from tune.edits import Editor
+
+    editor = Editor(how, model)
+    tokens = _counted(editor.layers[-1])
+
+    def told(line: str) -> None:
+        if found := _STEP.match(line):
+            report(int(found[1]), {"loss": float(found[2])}, tokens.taken())
+
+    written = editor.learn(facts, told)
+    draft = _empty(report.checkpoint / ADAPTER)
+    written.export(draft, [event for fact in facts for event in fact.events])
     draft.replace(report.folder / ADAPTER)
 
 
@@ -173,7 +195,7 @@ class _Counter:
         return count
 
 
-def _counted(model: Any) -> _Counter:
+def _counted(layer: Any) -> _Counter:
     counter = _Counter()
-    model.get_base_model().model.layers[-1].register_forward_hook(counter)
+    layer.register_forward_hook(counter)
     return counter

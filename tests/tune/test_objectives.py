@@ -99,6 +99,7 @@ def test_learning_tells_each_epoch_and_leaves_an_adapter_with_its_card(
 
     how = {
         "model": str(tiny_model),
+        "method": "gradient",
         "epochs": 2,
         "phrasings": 2,
         "neighbours": 1,
@@ -119,3 +120,17 @@ def test_learning_tells_each_epoch_and_leaves_an_adapter_with_its_card(
     assert (run.folder / "adapter" / "manifest.json").is_file()
     card = from_json((run.folder / "card.json").read_bytes())
     assert len(card.candidate.answers) == 2 * 3 + 2 + 3
+
+
+def test_learning_by_writing_tells_its_loss_and_leaves_an_adapter_too(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    edit = {"site": 0.0, "strangers": 16, "text_tokens": 120, "fit_steps": 20, "steps": 10}
+    how = {"model": str(tiny_model), "phrasings": 2, "stop": 0, "edit": edit}
+    base = {"facts": 2, "unknown": 2, "general": 3, "texts": 2, "learning": how}
+    run, result, steps = trial(tmp_path, "learning", base)
+    assert result.state == "complete", result.said
+    assert steps == [5, 10, 11]
+    assert result.figures["tokens"] > 100
+    manifest = json.loads((run.folder / "adapter" / "manifest.json").read_text())
+    assert manifest["method"] == "edits"
