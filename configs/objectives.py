@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from configs.compression import CompressionTraining
 from configs.learning import LearningSettings
@@ -98,6 +98,43 @@ class RankerObjective(Section):
     """Features of what the best of the first round say of the others."""
 
 
+Reading = Literal["full", "window", "compressed", "retrieved"]
+LongKind = Literal["needle", "keys", "values", "variables", "common", "count", "passages"]
+
+
+class LongObjective(Section):
+    """Questions about long texts, which a model reads whole or in part. Nothing is learned."""
+
+    model: str = "smollm2-135m"
+    """Alias from the model registry, or a path to a local model directory."""
+    reading: Reading = "full"
+    """All of a text; its first tokens and a window; what the compressor keeps; the passages found."""
+    budget: int = Field(default=1024, ge=64)
+    """Tokens of a text that are read, or kept of it, where it is not read whole."""
+    sinks: int = Field(default=16, ge=0)
+    """First tokens that a window never drops."""
+    asked: bool = False
+    """Compressed: the sentences nearest to the question gain; a text then reads otherwise for each."""
+    lengths: tuple[int, ...] = Field(default=(1024, 2048, 4096, 8192), min_length=1)
+    """Tokens of a text with its question and answer."""
+    texts: int = Field(default=3, ge=1)
+    """Texts of each length; all kinds of questions are asked about each."""
+    kinds: tuple[LongKind, ...] = Field(
+        default=("needle", "keys", "values", "variables", "common", "count"), min_length=1
+    )
+    """A fact; several; several numbers on a thing; chains of names; the most frequent; how many; passages."""
+    needles: int = Field(default=5, ge=1, le=90)
+    """Facts that are asked for one by one, at even depths of a text."""
+    filler: str | None = None
+    """What stands between: a file, a directory or hf:NAME[:SPLIT]; passages are asked about as it asks."""
+
+    @model_validator(mode="after")
+    def _has_what_it_asks_about(self) -> Self:
+        if "passages" in self.kinds and self.filler is None:
+            raise ValueError("kind passages needs filler: a file or hf:NAME with questions")
+        return self
+
+
 class CommandObjective(Section):
     """A program of one's own: it finds its settings in trial.json, and prints its figures as JSON lines."""
 
@@ -149,6 +186,7 @@ OBJECTIVES: Mapping[str, Described] = {
             "kept": "Questions about the world right now, of those that were right before.",
             "likelihood": "Likelihood of a passage's token now over before, at most 1.",
             "loss": "Nats a learned token after the last epoch.",
+            "strain": "Loss, and nats by which neighbours and the rest moved, after each epoch; not with edit.",
             "glance": "Mean of recall and silence on a few questions, after each epoch.",
         },
     ),
@@ -167,6 +205,16 @@ OBJECTIVES: Mapping[str, Described] = {
         "recall",
         "maximize",
         {"recall": "Mean share of a question's evidence among the memories found."},
+    ),
+    "long": Described(
+        LongObjective,
+        "found",
+        "maximize",
+        {
+            "found": "Mean share of what is asked for that stands in the answer.",
+            "read": "Mean tokens of a question's prompt, the text's share of which is read or kept.",
+            **{kind: f"The same of questions of kind {kind}." for kind in get_args(LongKind)},
+        },
     ),
     "command": Described(CommandObjective, "value", "maximize", {}),
 }

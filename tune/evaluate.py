@@ -62,10 +62,13 @@ class Evaluator:
         if self._kept:
             self._answers[BASE], self._nats[BASE] = self._kept.figures()
 
-    def measure(self, candidate: Path, exam: Exam, replaced: Path | None = None) -> Scorecard:
+    def measure(
+        self, candidate: Path, exam: Exam, replaced: Path | None = None, *, timed: bool = True
+    ) -> Scorecard:
         """A card of a candidate, of what it would replace (None: the base) and of the base.
 
-        What the base and an adapter answered before is not asked again.
+        What the base and an adapter answered before is not asked again. How fast they generate is looked at
+        where it is `timed`.
         """
         began = time.process_time()
         integrity = self.integrity(candidate)
@@ -81,7 +84,7 @@ class Evaluator:
             )
         folders = [None, *([replaced] if replaced else []), candidate]
         self._look_below(first_changed(name for folder in folders if folder for name in changed(folder)))
-        seconds = self._seconds(folders)
+        seconds = self._seconds(folders) if timed else [()] * len(folders)
         arms = [self._arm(*one, exam) for one in zip(folders, seconds, strict=True)]
         self._keep()
         return Scorecard(
@@ -90,6 +93,7 @@ class Evaluator:
             base=arms[0],
             integrity=integrity,
             earlier_rounds=exam.earlier_rounds,
+            unmeasured=() if timed else ("seconds",),
             probes=probing.fingerprint(),
             figures={"cpu_seconds": time.process_time() - began},
         )

@@ -4,10 +4,10 @@ import math
 import random
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.models.manifest import NAME
 from actors.models.store import ModelStore
@@ -22,9 +22,13 @@ from tune.scorecard import Answered, Scorecard, to_json
 from tune.teaching import lessons, made_up
 from tune.trials import Item, Reporter
 
+if TYPE_CHECKING:
+    from tune.evaluate import Evaluator
+
 ADAPTER, CARD = "adapter", "card.json"
 ATTRIBUTES = ("occupation", "home town", "birthplace", "employer", "instrument", "pet's name", "birthday")
-_EPOCH = re.compile(r"epoch (\d+):.*?\bloss ([\d.]+)")
+_EPOCH = re.compile(r"epoch (\d+):")
+_NATS = re.compile(r"\b(loss|neighbours|general) ([\d.]+)")
 _STEP = re.compile(r"step (\d+):.*?\bloss ([\d.]+)")
 
 
@@ -41,9 +45,7 @@ def learning(settings: LearningObjective, report: Reporter) -> None:
         if how.method == "edit":
             _write(how, model, facts, report)
         else:
-            glance = _glance(settings, how, facts)
-            glanced = None if glance is None else lambda draft: means(parts(evaluator.measure(draft, glance)))
-            _learn(how, model, facts, report, glanced)
+            _learn(how, model, facts, report, evaluator, _glance(settings, how, facts))
     card = evaluator.measure(adapter, exam(settings, how, facts))
     (report.folder / CARD).write_text(to_json(card), encoding="utf-8")
     found = parts(card)
@@ -125,7 +127,8 @@ def _learn(
     model: Path,
     facts: Sequence[Fact],
     report: Reporter,
-    glanced: Callable[[Path], Mapping[str, float]] | None,
+    evaluator: "Evaluator",
+    glance: Exam | None,
 ) -> None:
     """By gradient. What the learner tells of an epoch is a step."""
     from tune.incremental import Figures, Student
@@ -138,11 +141,12 @@ def _learn(
         found = _EPOCH.match(line)
         if found is None:
             return
-        seen = {"loss": float(found[2])}
-        if glanced is not None:
+        nats = {name: float(value) for name, value in _NATS.findall(line)}
+        seen = {"loss": nats["loss"], "strain": sum(nats.values())}
+        if glance is not None:
             draft = _empty(report.checkpoint / f"epoch-{found[1]}")
             student.export(draft, events, None, Figures(loss=seen["loss"]))
-            known = glanced(draft)
+            known = means(parts(evaluator.measure(draft, glance, timed=False)))
             seen |= {"glance": (known["recall"] + known["silence"]) / 2}
             shutil.rmtree(draft)
         report(int(found[1]), seen, tokens.taken())
