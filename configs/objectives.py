@@ -186,7 +186,7 @@ OBJECTIVES: Mapping[str, Described] = {
             "kept": "Questions about the world right now, of those that were right before.",
             "likelihood": "Likelihood of a passage's token now over before, at most 1.",
             "loss": "Nats a learned token after the last epoch.",
-            "strain": "Loss, and nats by which neighbours and the rest moved, after each epoch; not with edit.",
+            "strain": "Loss, and nats by which neighbours and the rest moved, after each epoch.",
             "glance": "Mean of recall and silence on a few questions, after each epoch.",
         },
     ),
