@@ -55,7 +55,8 @@ def learners(connection: sqlite3.Connection) -> list[str]:
     """See Keeper.learners."""
     rows = connection.execute(
         "SELECT name FROM users u LEFT JOIN consents c ON c.user = u.id WHERE c.training OR (c.user IS NULL "
-        "AND EXISTS (SELECT 1 FROM memories m WHERE m.user = u.id AND m.training = 1)) ORDER BY name"
+        "AND (EXISTS (SELECT 1 FROM memories m WHERE m.user = u.id AND m.training = 1) "
+        "OR EXISTS (SELECT 1 FROM comparisons g WHERE g.user = u.id AND g.training = 1))) ORDER BY name"
     )
     return [row["name"] for row in rows]
 
@@ -65,6 +66,7 @@ def _of_user(connection: sqlite3.Connection, number: int) -> set[str]:
     rows = connection.execute(
         "SELECT id AS one, event_id AS other FROM memories WHERE user = :user "
         "UNION SELECT id, event_id FROM feedback WHERE user = :user "
+        "UNION SELECT id, event_id FROM comparisons WHERE user = :user "
         "UNION SELECT c.event_id, '' FROM memory_changes c JOIN memories m ON m.number = c.memory "
         "WHERE m.user = :user",
         {"user": number},

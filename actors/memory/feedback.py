@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from actors.identity import Identity
-from actors.memory import admission, events, exchanges, selection, tombs, unlearning
-from actors.memory.database import next_number, to_rewrite
+from actors.memory import admission, events, exchanges, given, selection, tombs
+from actors.memory.database import next_number
 from actors.memory.memories import LIVE
 from actors.memory.partitions import owner_of
 from actors.memory.records import Feedback, Forgetting
@@ -110,16 +110,7 @@ def erase(
     connection: sqlite3.Connection, owner: str, user: int, numbers: Sequence[int], now: float
 ) -> list[tuple[str, str]]:
     """Delete rows; the id and the event of each, which stay as tombstones."""
-    within = "WHERE number IN (SELECT value FROM json_each(?))"
-    chosen = (json.dumps(list(numbers)),)
-    rows = connection.execute(f"SELECT id, event_id FROM feedback {within}", chosen)
-    gone = [(row["id"], row["event_id"]) for row in rows]
-    if gone:
-        connection.execute(f"DELETE FROM feedback {within}", chosen)
-        tombs.put(connection, owner, gone, now)
-        unlearning.put(connection, owner, user, (part for pair in gone for part in pair))
-        to_rewrite(connection)
-    return gone
+    return given.erase(connection, "feedback", owner, user, numbers, now)
 
 
 def _meets(row: sqlite3.Row, what: Forgetting) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from actors.memory import (
+    comparisons,
     consents,
     events,
     facts,
@@ -39,6 +40,8 @@ def forget(
     if before is not None:
         return Forgotten(memory_ids=tuple(before["memories"]), events=tuple(before["events"]))
     opinions = feedback.erase(connection, owner, number, feedback.chosen(connection, number, what), now)
+    compared = comparisons.chosen(connection, number, what)
+    opinions += comparisons.erase(connection, owner, number, compared, now)
     gone = erase(connection, user, number, selection.chosen(connection, number, what), now)
     scrub(connection, number)
     if what.everything:
@@ -59,7 +62,8 @@ def preview(connection: sqlite3.Connection, user: str, what: Forgetting) -> Forg
         (json.dumps(chosen),),
     )
     texts = tuple(row["text"][:BEGINNING] for row in rows)
-    texts += tuple(text[:BEGINNING] for text in feedback.texts(connection, number, what))
+    opinions = (*feedback.texts(connection, number, what), *comparisons.texts(connection, number, what))
+    texts += tuple(text[:BEGINNING] for text in opinions)
     return replace(_forgotten(_written(connection, json.dumps(chosen))), texts=texts, dry_run=True)
 
 

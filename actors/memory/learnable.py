@@ -119,6 +119,37 @@ def _exchanges(connection: sqlite3.Connection, at: Asked) -> Read:
         yield row["number"], [turn["training"] for turn in turns], ids, record
 
 
+def _preferences(connection: sqlite3.Connection, at: Asked) -> Read:
+    for row, messages, answers in _compared(connection, at, "preference"):
+        (chosen, _), (rejected, _) = answers
+        told = {"messages": messages, "chosen": chosen, "rejected": rejected}
+        yield row["number"], [row["training"]], [row["id"], row["event_id"]], {**_given(row), **told}
+
+
+def _rewards(connection: sqlite3.Connection, at: Asked) -> Read:
+    for row, messages, answers in _compared(connection, at, "reward"):
+        completions = [{"text": text, "score": score} for text, score in answers]
+        told = {"messages": messages, "completions": completions}
+        yield row["number"], [row["training"]], [row["id"], row["event_id"]], {**_given(row), **told}
+
+
+def _compared(
+    connection: sqlite3.Connection, at: Asked, kind: str
+) -> Iterator[tuple[sqlite3.Row, list[Json], list[Json]]]:
+    """Rows, with the messages and the answers of each."""
+    rows = connection.execute(
+        "SELECT * FROM comparisons WHERE user = ? AND kind = ? AND number > ? ORDER BY number LIMIT ?",
+        (at.user, kind, at.after, at.limit),
+    )
+    for row in rows.fetchall():
+        messages = [{"role": role, "content": text} for role, text in json.loads(row["messages"])]
+        yield row, messages, json.loads(row["answers"])
+
+
+def _given(row: sqlite3.Row) -> dict[str, Json]:
+    return {"id": row["id"], "session": "", "at": row["at"]}
+
+
 def _passages(connection: sqlite3.Connection, at: Asked) -> Read:
     rows = connection.execute(
         'SELECT c.id AS number, c.ordinal, c.heading, c.start, c."end", c.text, f.id AS file, f.sha256, '
@@ -139,6 +170,8 @@ def _passages(connection: sqlite3.Connection, at: Asked) -> Read:
 _SECTIONS: dict[str, Callable[[sqlite3.Connection, Asked], Read]] = {
     "fact": _facts,
     "exchange": _exchanges,
+    "preference": _preferences,
+    "reward": _rewards,
     "passage": _passages,
 }
 

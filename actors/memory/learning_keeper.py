@@ -1,10 +1,10 @@
 """The calls of a keeper that concern what is learned from: consent, feedback, export. Knows no model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from actors.memory import consents, feedback, learnable, unlearning
+from actors.memory import comparisons, consents, feedback, learnable, unlearning
 from actors.memory.partition import Partition
-from actors.memory.records import Consent, Feedback
+from actors.memory.records import Compared, Consent, Feedback, Judged
 from actors.messages import Json
 
 
@@ -45,8 +45,28 @@ class LearningKeeper(Partition):
             feedback.put, user, event_id, completion_id, rating, correction, self._identity, known
         )
 
+    async def put_comparison(
+        self,
+        user: str,
+        event_id: str,
+        messages: Sequence[Mapping[str, str]],
+        answers: Sequence[Judged],
+        *,
+        training: bool | None = None,
+    ) -> Compared:
+        """Keep answers that were compared: the better of two without scores first, or several with scores.
+
+        `messages` have role and content and end with the user's. Durable once this returns; the same event_id
+        twice keeps it once. `training` is as of memories: unset, as the user's consent says.
+        Raises InvalidRequest, TooLarge, and NotFound for an event whose comparison was forgotten.
+        """
+        comparisons.check(messages, answers, self._memory.max_characters)
+        return await self._open.write(
+            comparisons.put, user, event_id, messages, answers, training, self._identity
+        )
+
     async def learnable(self, user: str, *, after: str = "", limit: int = 500) -> list[Json]:
-        """Facts that hold, exchanges with feedback, passages of documents: all there are, in this order.
+        """Facts that hold, exchanges with feedback, compared answers, passages: all there are, in this order.
 
         A record has `kind`, `id`, `events` (ids it comes from), and `refused`: why it may not be learned;
         then nothing else is told. `after` is the `cursor` of the last record that was got.

@@ -46,11 +46,17 @@ def _m004_learning(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _m005_comparisons(connection: sqlite3.Connection) -> None:
+    for statement in _COMPARISONS.split(";\n"):
+        connection.execute(statement)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _m001_documents,
     _m002_memories,
     _m003_keep_scores,
     _m004_learning,
+    _m005_comparisons,
 )
 
 _DOCUMENTS = """
@@ -264,4 +270,19 @@ CREATE TABLE unlearning (
     UNIQUE (owner, id)
 );
 CREATE INDEX unlearning_to_tell ON unlearning (number) WHERE told_at IS NULL
+""".strip()
+
+_COMPARISONS = """
+CREATE TABLE comparisons (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL,
+    user INTEGER NOT NULL REFERENCES users (id),
+    kind TEXT NOT NULL,
+    messages TEXT NOT NULL,
+    answers TEXT NOT NULL,
+    training INTEGER,
+    event_id TEXT NOT NULL,
+    at REAL NOT NULL
+);
+CREATE INDEX comparisons_by_user ON comparisons (user, kind, number)
 """.strip()

@@ -51,6 +51,7 @@ TABLES = (
     ),
     Table("consents", "user"),
     Table("feedback", "user", "number"),
+    Table("comparisons", "user", "number"),
     Table("tombstones", "owner", "number"),
     Table("memory_events", "owner"),
     Table("unlearning", "owner", "number"),

@@ -202,6 +202,23 @@ class Consent:
     changed_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer beside others to the same conversation, with its score where it has one."""
+
+    text: str
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Answers to one conversation that a user compared: a better and a worse one, or several with scores."""
+
+    id: str
+    kind: Literal["preference", "reward"]
+    at: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feedback:
     """What a user thought of an answer."""

@@ -120,9 +120,9 @@ def _undo(directory: Path) -> None:
         with transaction(connection):
             connection.execute("DROP INDEX memories_by_event")
             connection.execute("ALTER TABLE memories DROP COLUMN training")
-            for table in ("keep_scores", "consents", "feedback", "unlearning"):
+            for table in ("keep_scores", "consents", "feedback", "unlearning", "comparisons"):
                 connection.execute(f"DROP TABLE {table}")
             connection.execute("PRAGMA user_version = 2")
         with pytest.raises(sqlite3.OperationalError):
             connection.execute("SELECT * FROM keep_scores")
-        assert len(MIGRATIONS) == 4, "undo the new one too"
+        assert len(MIGRATIONS) == 5, "undo the new one too"

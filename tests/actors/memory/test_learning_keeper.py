@@ -7,8 +7,8 @@ import pytest
 
 from actors.keeper import Keeper
 from actors.memory import exchanges
-from actors.memory.records import Forgetting, NewMemory
-from actors.messages import InvalidRequest, NotFound
+from actors.memory.records import Forgetting, Judged, NewMemory
+from actors.messages import InvalidRequest, NotFound, TooLarge
 from actors.training.unlearning import tell
 
 
@@ -198,3 +198,77 @@ async def test_the_mark_of_a_request_survives_export_and_import(keeper: Keeper) 
     records = await keeper.export_memories("ann")
     await keeper.import_memories("bob", "i", records, np.zeros((1, 4), np.float32))
     assert (await keeper.get_memory("bob", memory)).training is False
+
+
+ASKED = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "What do bees make?"})
+BOTH = (Judged("Honey."), Judged("Wool."))
+SCORED = (Judged("Honey.", 1.0), Judged("Wax.", 0.5), Judged("Wool.", -2.0))
+
+
+async def test_compared_answers_are_kept_once_and_obey_consent(keeper: Keeper) -> None:
+    first = await keeper.put_comparison("ann", "p1", ASKED, BOTH)
+    assert await keeper.put_comparison("ann", "p1", ASKED, BOTH) == first
+    with pytest.raises(InvalidRequest, match="was another call"):
+        await keeper.set_consent("ann", "p1", training=True)
+    await keeper.put_comparison("ann", "r1", ASKED, SCORED, training=False)
+    assert await keeper.learners() == []
+    allowed = await keeper.put_comparison("ann", "r2", ASKED, SCORED, training=True)
+    assert await keeper.learners() == ["ann"]
+    found = await keeper.learnable("ann", limit=2)
+    found += await keeper.learnable("ann", after=found[-1]["cursor"])
+    assert [(one["kind"], one["refused"] is None) for one in found] == [
+        ("preference", False),
+        ("reward", False),
+        ("reward", True),
+    ]
+    assert "Honey" not in str(found[:2])
+    assert found[-1]["events"] == [allowed.id, "r2"]
+    assert found[-1]["completions"][1] == {"text": "Wax.", "score": 0.5}
+    await keeper.set_consent("ann", "c1", training=True)
+    record = (await keeper.learnable("ann"))[0]
+    assert (record["messages"], record["chosen"], record["rejected"]) == (list(ASKED), "Honey.", "Wool.")
+    await keeper.set_consent("ann", "c2", training=False)
+    assert {first.id, "p1", allowed.id, "r2"} <= set(await keeper.untold())
+    assert {why is None for _, why in await kinds(keeper)} == {False}
+
+
+@pytest.mark.parametrize(
+    "what", [Forgetting(matching="wool"), Forgetting(before=9e9), Forgetting(everything=True)]
+)
+async def test_compared_answers_are_forgotten_for_good(keeper: Keeper, what: Forgetting) -> None:
+    await keeper.set_consent("ann", "c1", training=True)
+    given = [await keeper.put_comparison("ann", "p1", ASKED, BOTH)]
+    given.append(await keeper.put_comparison("ann", "r1", ASKED, SCORED))
+    await keeper.forget("ann", "f0", Forgetting(session="default"))
+    assert len(await keeper.learnable("ann")) == 2
+    assert (await keeper.forget("ann", "f", what, dry_run=True)).texts == ("Honey.", "Honey.")
+    assert {"p1", "r1"} <= set((await keeper.forget("ann", "f", what)).events)
+    assert await keeper.learnable("ann") == []
+    assert {"p1", "r1", *(one.id for one in given)} <= set(await keeper.untold())
+    assert b"Wool" not in b"".join(path.read_bytes() for path in keeper._directory.glob("store*"))
+    with pytest.raises(NotFound, match="forgotten"):
+        await keeper.put_comparison("ann", "p1", ASKED, BOTH)
+
+
+@pytest.mark.parametrize(
+    ("messages", "answers", "said"),
+    [
+        ((), BOTH, "1 to 100 messages"),
+        (({"role": "tool", "content": "4"},), BOTH, "'tool' is none of"),
+        ((*ASKED, {"role": "assistant", "content": "Hm."}), BOTH, "must be the user's"),
+        (({"role": "user", "content": " "},), BOTH, "needs a text"),
+        (ASKED, (Judged("Honey."), Judged("Honey. ")), "the same"),
+        (ASKED, (Judged("Honey.", 1.0),), "2 to 16 answers"),
+        (ASKED, (Judged("Honey."), Judged("Wax."), Judged("Wool.")), "needs a score"),
+        (ASKED, (Judged("Honey.", 1.0), Judged("Wool.", 1.0)), "all equal"),
+        (ASKED, (Judged("Honey.", 1.0), Judged("Wool.", float("nan"))), "finite"),
+        (ASKED, (Judged("Honey.", 1.0), Judged("\ud800")), "Unicode"),
+        (ASKED, (Judged("Honey."), Judged("x" * 20_001)), "memory.max_characters"),
+    ],
+)
+async def test_what_cannot_be_compared_is_refused(
+    keeper: Keeper, messages: Any, answers: Any, said: str
+) -> None:
+    with pytest.raises((InvalidRequest, TooLarge), match=said):
+        await keeper.put_comparison("ann", "p1", messages, answers)
+    assert await keeper.learnable("ann") == []

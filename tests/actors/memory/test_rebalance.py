@@ -21,7 +21,7 @@ from actors.memory.database import DirectoryLock, connect
 from actors.memory.layout import Layout, opened
 from actors.memory.partitions import directory_of, partition_of
 from actors.memory.rebalance import Progress, Rebalanced
-from actors.memory.records import Forgetting, NewMemory
+from actors.memory.records import Forgetting, Judged, NewMemory
 from actors.messages import InvalidRequest, Locked, NotReady
 from configs.schema import DocumentSettings
 
@@ -65,6 +65,8 @@ async def fill(keeper: Keeper, user: str, adder: Any, vectors_of: Any) -> None:
     await keeper.forget(user, "m5", Forgetting(ids=(doomed.id,)))
     await keeper.set_consent(user, "m6", training=True, shared=True)
     await keeper.put_feedback(user, "m7", "c", correction=f"{user} keeps bees.", known=True)
+    asked = [{"role": "user", "content": "Who are you?"}]
+    await keeper.put_comparison(user, "m8", asked, [Judged("A model."), Judged(f"No friend of {user}.")])
 
 
 async def known(keeper: Keeper, user: str) -> Any:
