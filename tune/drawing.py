@@ -9,6 +9,13 @@ WIDTH, HEIGHT = 720, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 14, 42
 RAMP = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 191, 37))
 """From worst to best."""
+STYLE = """svg text { font: 12px system-ui, sans-serif; fill: #334155; }
+svg text.tick { font-size: 11px; fill: #64748b; }
+svg .grid { stroke: #e2e8f0; } svg .axis { stroke: #94a3b8; } svg .zero { stroke: #334155; }
+svg .ci { stroke: #0f172a; fill: none; stroke-width: 1.4; } svg rect { fill: #94a3b8; }
+svg rect.share { fill: #3b528b; } svg .better rect { fill: #16a34a; } svg .worse rect { fill: #dc2626; }
+"""
+"""How all of them look, for the page that they stand in."""
 Point = tuple[float, float]
 
 
@@ -158,6 +165,13 @@ def parallel(
             f'stroke-opacity="{0.35 + 0.6 * good:.2f}"><title>{escape(name)}</title></polyline>'
         )
     return _svg("".join(drawn) + "".join(axes), HEIGHT, "settings of each trial")
+
+
+def alone(drawn: str) -> str:
+    """A drawing as a file of its own, on white."""
+    begin, _, rest = drawn.partition(">")
+    sheet = f'<style>{STYLE}</style><path d="M0 0H{WIDTH}V2000H0z" fill="#fff"/>'
+    return f'{begin} xmlns="http://www.w3.org/2000/svg">{sheet}{rest}\n'
 
 
 def _numbers(values: Sequence[Any]) -> tuple[list[float], dict[float, str]]:

@@ -53,12 +53,7 @@ td.n {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowr
 tr.better td:last-child {{ color: #166534; font-weight: 600; }}
 tr.worse td:last-child {{ color: #991b1b; font-weight: 600; }}
 svg {{ width: 100%; height: auto; max-width: 52rem; display: block; }}
-svg text {{ font: 12px system-ui, sans-serif; fill: #334155; }}
-svg text.tick {{ font-size: 11px; fill: #64748b; }}
-svg .grid {{ stroke: #e2e8f0; }} svg .axis {{ stroke: #94a3b8; }} svg .zero {{ stroke: #334155; }}
-svg .ci {{ stroke: #0f172a; fill: none; stroke-width: 1.4; }} svg rect {{ fill: #94a3b8; }}
-svg rect.share {{ fill: #3b528b; }} svg .better rect {{ fill: #16a34a; }} svg .worse rect {{ fill: #dc2626; }}
-</style>
+{style}</style>
 <h1>{title}</h1>
 {body}
 </html>
@@ -72,16 +67,21 @@ class Written:
     files: tuple[Path, ...]
     found: dict[str, Any]
     table: tuple[tuple[str, ...], list[tuple[str, ...]]]
+    notes: tuple[str, ...]
+    """What early stopping saved."""
 
 
-def write(folders: Sequence[Path], out: Path) -> Written:
-    """Compare runs and write all forms of the report into a directory. Raises InvalidRequest."""
+def write(folders: Sequence[Path], out: Path, figures: Path | None = None) -> Written:
+    """Compare runs and write all forms of the report into a directory, and each figure into another.
+
+    Raises InvalidRequest.
+    """
     sweeps = [read(folder) for folder in folders]
     compared = compare(sweeps)
     found = _found(sweeps, compared)
     out.mkdir(parents=True, exist_ok=True)
     title = " · ".join(sweep.name for sweep in sweeps)
-    (out / HTML).write_text(_PAGE.format(title=escape(title), body=_body(sweeps, compared)), encoding="utf-8")
+    (out / HTML).write_text(_page(title, sweeps, compared), encoding="utf-8")
     (out / MARKDOWN).write_text(_markdown(title, sweeps, compared), encoding="utf-8")
     (out / JSON).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     lines = [json.dumps(one, ensure_ascii=False) for sweep in sweeps for one in tidy(sweep)]
@@ -91,7 +91,22 @@ def write(folders: Sequence[Path], out: Path) -> Written:
         if compared
         else _trials(sweeps[0], sweeps[0].arms)
     )
-    return Written(tuple(out / name for name in (HTML, MARKDOWN, JSON, TIDY)), found, table)
+    files = [out / name for name in (HTML, MARKDOWN, JSON, TIDY)]
+    if figures is not None:
+        files += [path for sweep in sweeps for path in _drawn(sweep, compared, figures)]
+    notes = tuple(f"{sweep.name}: {said}" for sweep in sweeps if (said := _saved(sweep)))
+    return Written(tuple(files), found, table, notes)
+
+
+def _drawn(sweep: Sweep, compared: Sequence[Compared], folder: Path) -> list[Path]:
+    """Each figure that shows something, as a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, _, drawn in _figures(sweep, compared):
+        if drawn:
+            paths.append(folder / f"{sweep.name}-{name}.svg")
+            paths[-1].write_text(drawing.alone(drawn), encoding="utf-8")
+    return paths
 
 
 def _found(sweeps: Sequence[Sweep], compared: Sequence[Compared]) -> dict[str, Any]:
@@ -105,6 +120,7 @@ def _found(sweeps: Sequence[Sweep], compared: Sequence[Compared]) -> dict[str, A
                 "goals": [goal.model_dump() for goal in sweep.goals],
                 "config_hash": sweep.planned.hash,
                 "states": _states(sweep),
+                "tokens": asdict(sweep.tokens()),
                 "importance_for": sweep.judged_by,
                 "importance": sweep.importance(),
                 "front": [arm.name for arm in sweep.front()],
@@ -159,10 +175,23 @@ def _about(sweep: Sweep) -> list[tuple[str, str]]:
         ("versions", ", ".join(f"{key} {value}" for key, value in versions.items())),
         ("commit", f"{sweep.provenance.get('git_commit')}; settings {sweep.planned.hash}"),
     ]
+    if said := _saved(sweep):
+        rows.insert(4, ("saved", said))
     if experiment.space:
         how = f"{experiment.search.method}, seed {experiment.search.seed}"
         rows.insert(2, ("search", f"{how}; early stopping: {experiment.early.method}"))
     return rows
+
+
+def _saved(sweep: Sweep) -> str:
+    """What early stopping saved; nothing where there is none, or nothing is known."""
+    found = sweep.tokens()
+    if not found.whole or found.whole <= found.search:
+        return ""
+    return (
+        f"{found.search:,.0f} tokens for the trials of the search, {found.search / found.whole:.0%} of the "
+        f"{found.whole:,.0f} of the same trials without early stopping"
+    )
 
 
 def _difference(one: Compared) -> tuple[str, ...]:
@@ -212,6 +241,11 @@ def _cost(name: str, value: float | None) -> str:
     return f"{value:,.0f}" if value is not None and name == "tokens" else shown(value)
 
 
+def _page(title: str, sweeps: Sequence[Sweep], compared: Sequence[Compared]) -> str:
+    body = _body(sweeps, compared)
+    return _PAGE.format(title=escape(title), style=drawing.STYLE, body=body)
+
+
 def _body(sweeps: Sequence[Sweep], compared: Sequence[Compared]) -> str:
     parts = ["<h2>Which differences are real</h2>", f"<p>{escape(READ_SO)}</p>"]
     if compared:
@@ -222,13 +256,15 @@ def _body(sweeps: Sequence[Sweep], compared: Sequence[Compared]) -> str:
     for sweep in sweeps:
         parts += [f"<h2>{escape(sweep.name)}</h2>", _table(("", ""), _about(sweep))]
         parts.append(f"<p>{COLOURS}</p>")
-        parts += [f"<h3>{escape(title)}</h3>{drawn}" for title, drawn in _figures(sweep, compared) if drawn]
+        parts += [
+            f"<h3>{escape(title)}</h3>{drawn}" for _, title, drawn in _figures(sweep, compared) if drawn
+        ]
         parts += ["<h3>Arms, the best first</h3>", _table(*_trials(sweep, sweep.arms))]
     return "\n".join(parts)
 
 
-def _figures(sweep: Sweep, compared: Sequence[Compared]) -> list[tuple[str, str]]:
-    """Titles and drawings; one that has nothing to show is empty."""
+def _figures(sweep: Sweep, compared: Sequence[Compared]) -> list[tuple[str, str, str]]:
+    """Names, titles and drawings; one that has nothing to show is empty."""
     goal = sweep.goals[0].metric
     bars = [
         (one.found.arm, one.found.value, one.found.low, one.found.high, one.verdict.partition(",")[0])
@@ -238,16 +274,18 @@ def _figures(sweep: Sweep, compared: Sequence[Compared]) -> list[tuple[str, str]
     importance = sweep.importance()
     return [
         (
+            "differences",
             f"Difference to the base, {goal}",
             drawing.intervals(bars, f"difference in {goal}, 95 % interval") if bars else "",
         ),
-        ("Learning curves", _curves(sweep)),
-        ("Settings and what they came to", _parallel(sweep)),
+        ("curves", "Learning curves", _curves(sweep)),
+        ("settings", "Settings and what they came to", _parallel(sweep)),
         (
+            "importance",
             f"Importance of each setting for {sweep.judged_by} (PED-ANOVA)",
             drawing.shares(importance) if importance else "",
         ),
-        ("Quality against cost, and the front that nothing beats", _front(sweep)),
+        ("front", "Quality against cost, and the front that nothing beats", _front(sweep)),
     ]
 
 

@@ -55,6 +55,18 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a run was trained on."""
+
+    spent: float
+    """By all trials."""
+    search: float
+    """By those that early stopping looks at."""
+    whole: float | None
+    """What those would have come to without it; None where too few went to their end to tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """One run: a sweep, an ablation or an experiment."""
 
@@ -142,6 +154,21 @@ class Sweep:
                 if (value := at.get(early.metric or goal.metric)) is not None:
                     yield one.run.values, [sign * value]
 
+    def tokens(self) -> Tokens:
+        """What was spent, and saved: a trial that was ended is taken to go on as the whole ones did."""
+        spent = sum(one.result.figures.get("tokens", 0.0) for one in self.trials)
+        first = self.planned.experiment.seeds[0]
+        looked = [one for one in self.trials if one.run.role == "search" and one.run.seed == first]
+        ended = [one for one in looked if one.result.state != "failed"]
+        search = sum(one.result.figures.get("tokens", 0.0) for one in ended)
+        whole = 0.0
+        for one in ended:
+            more = 1.0 if one.result.state == "complete" else _growth(ended, one.result.step)
+            if more is None:
+                return Tokens(spent, search, None)
+            whole += more * one.result.figures.get("tokens", 0.0)
+        return Tokens(spent, search, whole)
+
     def front(self) -> list[Arm]:
         """Arms that no other one beats in all goals; of one goal, in it and in seconds."""
         goals = (
@@ -163,6 +190,16 @@ class Sweep:
                     )
                 )
         return [arm for mine, arm in scored if not any(_beats(other, mine) for other, _ in scored)]
+
+
+def _growth(trials: Sequence[Ended], step: int) -> float | None:
+    """How many times the tokens after a step whole trials come to, on average."""
+    found = []
+    for one in trials:
+        at = next((line.get("tokens") for line in one.lines if line["step"] == step), None)
+        if one.result.state == "complete" and at:
+            found.append(one.result.figures["tokens"] / at)
+    return fmean(found) if found else None
 
 
 COST = "seconds"

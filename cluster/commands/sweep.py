@@ -85,16 +85,21 @@ def analyze(
         typer.Argument(metavar="DIR...", exists=True, file_okay=False, help="What runs have written."),
     ],
     out: OutOption = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", metavar="DIR", help="Write each figure there too, as SVG.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Compare runs: one HTML page, Markdown and JSON that say which differences are real."""
     from tune.report import write
 
-    written = write(folders, out or folders[0])
+    written = write(folders, out or folders[0], figures)
     if json:
         emit(written.found)
         return
     show_table(written.table[0], written.table[1])
+    for line in written.notes:
+        typer.echo(line)
     for path in written.files:
         typer.echo(path)
 
@@ -197,7 +202,8 @@ def _tell(planned: "Planned", outcome: "Outcome", as_json: bool) -> None:
         emit({"event": "outcome", "folder": outcome.folder, "states": outcome.states, "best": best})
     else:
         show_table(written.table[0], written.table[1])
-        note(f"{states}; {outcome.tokens:,} tokens, {outcome.seconds:.0f} s")
+        for line in (f"{states}; {outcome.tokens:,} tokens, {outcome.seconds:.0f} s", *written.notes):
+            note(line)
         typer.echo(f"report: {written.files[0]}")
         for line in _promotion(outcome.best[:1]):
             note(line)

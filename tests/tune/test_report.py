@@ -76,13 +76,18 @@ def test_the_best_of_a_search_is_judged_by_seeds_that_did_not_choose_it(searched
 
 
 def test_the_page_has_all_figures_and_needs_nothing_else(searched: Path, parts: Path, tmp_path: Path) -> None:
-    written = write([searched, parts], tmp_path)
-    assert [path.name for path in written.files] == [
+    written = write([searched, parts], tmp_path, tmp_path / "figures")
+    assert [path.name for path in written.files[:4]] == [
         "report.html",
         "report.md",
         "report.json",
         "results.jsonl",
     ]
+    assert [path.name for path in written.files[4:]] == [
+        *(f"searched-{name}.svg" for name in ("differences", "curves", "settings", "importance", "front")),
+        *(f"parts-{name}.svg" for name in ("differences", "front")),
+    ]
+    assert all(ET.parse(path).getroot().tag.endswith("svg") for path in written.files[4:])
     page = (tmp_path / HTML).read_text()
     assert not any(asset in page for asset in ("http://", "https://", "<script", "<link", "src="))
     drawn = ["<svg" + part.partition("</svg>")[0] + "</svg>" for part in page.split("<svg")[1:]]
@@ -104,6 +109,15 @@ def test_the_page_has_all_figures_and_needs_nothing_else(searched: Path, parts: 
     rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert {"hardware", "versions", "git_commit", "config_hash", "seed", "value"} <= rows[0].keys()
     assert "| parts | far | base | value |" in (tmp_path / "report.md").read_text()
+
+
+def test_what_early_stopping_saved_is_told(searched: Path, parts: Path, tmp_path: Path) -> None:
+    found = read(searched).tokens()
+    steps = [one.result.step for one in read(searched).trials if one.run.role == "search"]
+    assert (found.search, found.whole) == (sum(steps), 4 * 30)
+    assert found.spent == found.search + 4 * 14
+    (said,) = write([searched, parts], tmp_path).notes
+    assert f"{found.search / found.whole:.0%} of the 120 of the same trials without early stopping" in said
 
 
 def test_what_is_no_run_is_said(tmp_path: Path) -> None:
