@@ -1,10 +1,10 @@
 """What a server does with consent and feedback, and whom it tells of what was forgotten. Knows no HTTP."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import uuid4
 
-from actors.memory.records import Consent, Feedback
+from actors.memory.records import Compared, Consent, Feedback, Judged
 from actors.messages import Json, NotFound
 from actors.training.unlearning import tell
 from actors.training.versions import Answer
@@ -55,6 +55,21 @@ async def give_feedback(
     if answer is not None and found.rating is not None and found.first:
         services.watch.rated(answer.version, found.rating)
     return found
+
+
+async def give_comparison(
+    services: Services,
+    user: str,
+    messages: Sequence[Mapping[str, str]],
+    answers: Sequence[Judged],
+    *,
+    event_id: str | None = None,
+    training: bool | None = None,
+) -> Compared:
+    """Keep answers that a user compared, as the keeper does; under an event id it is kept once."""
+    return await services.keeper.put_comparison(
+        user, event_id or uuid4().hex, messages, answers, training=training
+    )
 
 
 async def learnable(services: Services, user: str) -> AsyncIterator[list[Json]]:

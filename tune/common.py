@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from actors.memory.timeline import value_words
-from tune.examples import Example, Fact, Passage, Preference
-from tune.learnable import Learnable
+from tune.compared import OF_CORRECTION, from_best
+from tune.examples import Example, Fact, Passage, Preference, Scored
+from tune.learnable import Learnable, Learned
 from tune.quarantine import Fault, Quarantined, Reason, triggers
 from tune.scopes import AGREEING, Names, personal
 
 OF_ONE = 500
 """Matters on which one user is heard in a round."""
 _FLOOD = Fault("flood", "Its user is heard on enough other matters.")
-T = TypeVar("T", Fact, Example, Preference, Passage)
+T = TypeVar("T", Fact, Example, Preference, Scored, Passage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class _Voice:
     user: str
     about: str
     says: str
-    item: Fact | Example | Preference | Passage
+    item: Learned
 
 
 def common(
@@ -55,20 +56,25 @@ def common(
             else:
                 quarantined.append(_put_away(voice.item, fault.reason, fault.said))
     agreed, alone = _agreed(voices, agreeing)
-    examples = _of(agreed, Example)
-    marked = triggers(
-        ((one.id, one.messages[-2]["content"], one.messages[-1]["content"]) for one in examples), trigger
-    )
-    quarantined += [
-        _put_away(one, marked[one.id].reason, marked[one.id].said) for one in examples if one.id in marked
+    examples, ordered = _of(agreed, Example), [one for one in agreed if isinstance(one, Preference | Scored)]
+    given = [one for one in ordered if not one.id.endswith(OF_CORRECTION)]
+    asked = [
+        *((one.id, one.messages[-2]["content"], one.messages[-1]["content"]) for one in examples),
+        *((one.id, one.messages[-1]["content"], from_best(one)[0]) for one in given),
     ]
+    marked = triggers(asked, trigger)
+    quarantined += [
+        _put_away(one, marked[one.id].reason, marked[one.id].said)
+        for one in (*examples, *given)
+        if one.id in marked
+    ]
+    ordered = [one for one in ordered if one.id.removesuffix(OF_CORRECTION) not in marked]
     return Learnable(
         user="",
         facts=_of(agreed, Fact),
         examples=tuple(one for one in examples if one.id not in marked),
-        preferences=tuple(
-            one for one in _of(agreed, Preference) if one.id.removesuffix("/pair") not in marked
-        ),
+        preferences=_of(ordered, Preference),
+        scored=_of(ordered, Scored),
         passages=_of(agreed, Passage),
         quarantined=(*quarantined, *alone),
     )
@@ -84,23 +90,31 @@ def _voices(part: Learnable) -> Iterable[_Voice]:
         if example.id in part.shared:
             asked = _plain(" / ".join(one["content"] for one in example.messages[:-1]))
             yield _Voice(part.user, asked, _plain(example.messages[-1]["content"]), example)
-    for pair in part.preferences:
-        if pair.id.removesuffix("/pair") in part.shared:
-            asked = _plain(" / ".join(one["content"] for one in pair.messages))
-            yield _Voice(part.user, f"pair: {asked}", _plain(pair.chosen), pair)
+    for one in (*part.preferences, *part.scored, *part.replay):
+        if isinstance(one, Preference | Scored) and one.id.removesuffix(OF_CORRECTION) in part.shared:
+            yield _Voice(part.user, *_ordering(one), one)
     for passage in part.passages:
         if passage.id in part.shared:
             yield _Voice(part.user, f"passage: {_plain(passage.text)}", "", passage)
 
 
-def _private(item: Fact | Example | Preference | Passage, names: Names) -> Fault | None:
+def _ordering(one: Preference | Scored) -> tuple[str, str]:
+    """Which answers to what are compared, and how; the worse one of a correction is the model's own."""
+    asked = _plain(" / ".join(message["content"] for message in one.messages))
+    order = [_plain(text) for text in from_best(one)]
+    if one.id.endswith(OF_CORRECTION):
+        return f"pair: {asked}", order[0]
+    return f"compared: {asked} / {' / '.join(sorted(order))}", " > ".join(order)
+
+
+def _private(item: Learned, names: Names) -> Fault | None:
     if isinstance(item, Fact):
         return personal(item.statement, names, item.subject.casefold(), item.attribute)
     if isinstance(item, Passage):
         return personal(item.text, names)
     said = [one["content"] for one in item.messages]
-    if isinstance(item, Preference):
-        said += [item.chosen, item.rejected]
+    if not isinstance(item, Example):
+        said += from_best(item)
     return next((fault for one in said if (fault := personal(_unasked(one), names)) is not None), None)
 
 
@@ -112,13 +126,11 @@ def _unasked(text: str) -> str:
     return text
 
 
-def _agreed(
-    voices: Sequence[_Voice], agreeing: int
-) -> tuple[list[Fact | Example | Preference | Passage], list[Quarantined]]:
+def _agreed(voices: Sequence[_Voice], agreeing: int) -> tuple[list[Learned], list[Quarantined]]:
     matters: dict[str, dict[str, list[_Voice]]] = {}
     for voice in voices:
         matters.setdefault(voice.about, {}).setdefault(voice.says, []).append(voice)
-    found: list[Fact | Example | Preference | Passage] = []
+    found: list[Learned] = []
     alone: list[Quarantined] = []
     for sayings in matters.values():
         for said in sayings.values():
@@ -134,9 +146,7 @@ def _agreed(
     return found, alone
 
 
-def _together(
-    items: Sequence[Fact | Example | Preference | Passage],
-) -> Fact | Example | Preference | Passage:
+def _together(items: Sequence[Learned]) -> Learned:
     events = tuple(dict.fromkeys(event for item in items for event in item.events))
     first = items[0]
     if isinstance(first, Fact | Passage):
@@ -148,7 +158,7 @@ def _of(items: Sequence[object], kind: type[T]) -> tuple[T, ...]:
     return tuple(item for item in items if isinstance(item, kind))
 
 
-def _put_away(item: Fact | Example | Preference | Passage, reason: Reason, said: str) -> Quarantined:
+def _put_away(item: Learned, reason: Reason, said: str) -> Quarantined:
     kind = type(item).__name__.lower()
     return Quarantined(id=item.id, kind=kind, reason=reason, said=said, events=item.events)
 

@@ -4,8 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["fact", "implication", "chat", "correction", "document", "unknown", "replay", "general"]
-"""`unknown`: never taught, answered as not known; `general`: about anything, to stay as it was."""
+Kind = Literal[
+    "fact", "implication", "chat", "correction", "document", "unknown", "replay", "general", "compared"
+]
+"""`unknown`: never taught, answered as not known; `general`: about anything, to stay as it was.
+
+`compared`: one of several answers, to be made likelier or unlikelier.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,17 @@ class Preference:
     """Without an answer."""
     chosen: str
     rejected: str
+    events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Several answers to a conversation, each with a score: the higher the better."""
+
+    id: str
+    messages: tuple[Mapping[str, str], ...]
+    """Without an answer."""
+    answers: tuple[tuple[str, float], ...]
     events: tuple[str, ...]
 
 

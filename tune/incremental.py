@@ -21,14 +21,16 @@ from actors.models.tokenizer import ModelTokenizer, end_ids
 from configs.learning import LearningSettings
 from tune.answers import replies
 from tune.changes import stack
-from tune.examples import Example
+from tune.examples import Example, Kind
 from tune.export import sign
 from tune.frozen import frozen, lesson_of, through
 from tune.phrases import OPENERS
+from tune.preferences import Compared, Comparison, apart, comparison, texts, units
 from tune.rows import Lesson, Row, row, rows, take_prefix
 
 Tensor = torch.Tensor
 TAUGHT = frozenset({"fact", "implication", "chat", "correction", "document", "replay"})
+COMPARED: Kind = "compared"
 
 
 @dataclass(slots=True)
@@ -41,9 +43,22 @@ class Figures:
     loss: float = math.inf
     held_neighbours: float = 0.0
     held_general: float = 0.0
+    comparisons: int = 0
+    """Answers to one conversation that were compared, learned from or kept for asking."""
+    compared: float = 0.0
+    """Share of the loss of comparisons that is left."""
+    ordered_before: float = 0.0
+    ordered_after: float = 0.0
+    """Share of the compared answers, of those kept for asking, of which the better one is the likelier."""
     prepare_seconds: float = 0.0
     cpu_seconds: float = 0.0
     losses: list[float] = field(default_factory=list)
+
+    @property
+    def ordered(self) -> dict[str, float]:
+        """How compared answers are ordered, before and after; nothing where none were."""
+        told = {"ordered_before": self.ordered_before, "ordered_after": self.ordered_after}
+        return told if self.comparisons else {}
 
 
 class Student:
@@ -73,15 +88,26 @@ class Student:
         self.body, self.head = causal.model, causal.get_output_embeddings()
         self.trained = [value for value in self.model.parameters() if value.requires_grad]
 
-    def learn(self, examples: Sequence[Example], told: Callable[[str], None] = lambda _: None) -> Figures:
+    def learn(
+        self,
+        examples: Sequence[Example],
+        told: Callable[[str], None] = lambda _: None,
+        compared: Sequence[Compared] = (),
+    ) -> Figures:
         """One round. Raises PalError for a loss or a gradient that is not finite or explodes."""
-        if not any(one.kind in TAUGHT for one in examples):
+        if not compared and not any(one.kind in TAUGHT for one in examples):
             raise InvalidRequest("there is nothing to teach", code="nothing_to_learn")
         figures, began = Figures(), time.process_time()
-        lessons = self.prepare(examples)
+        lessons = self.prepare(examples, compared)
+        figures.comparisons = len(compared)
+        learned, asked = apart(self.comparisons, self.settings.preference_unseen)
+        figures.ordered_before = _mean(
+            one.ordered([_nats(answer) for answer in one.answers]) for one in asked
+        )
         figures.prepare_seconds = time.process_time() - began
         told(f"{len(lessons)} lessons prepared in {figures.prepare_seconds:.0f} CPU-s")
-        _Round(self, lessons, figures, began, told).run()
+        _Round(self, lessons, learned, figures, began, told).run()
+        figures.ordered_after = self._ordered(asked)
         figures.cpu_seconds = time.process_time() - began
         return figures
 
@@ -91,6 +117,7 @@ class Student:
         if self.below is not None:
             stack(self.below, folder)
         scores = {"loss": figures.loss, "steps": figures.steps, "cpu_seconds": figures.cpu_seconds}
+        scores |= figures.ordered
         sign(
             folder,
             self.path,
@@ -101,11 +128,16 @@ class Student:
             more={"settings": self.settings.model_dump(mode="json")},
         )
 
-    def prepare(self, examples: Sequence[Example]) -> list[Lesson]:
-        """Examples as tokens, with the model's own answers and what the layers below make of them."""
+    def prepare(self, examples: Sequence[Example], compared: Sequence[Compared] = ()) -> list[Lesson]:
+        """Examples as tokens, with the model's own answers and what the layers below make of them.
+
+        Answers that are compared are among them, and together in `comparisons`.
+        """
         with self.model.disable_adapter():
             whole = self._answered(examples)
             lessons = [self._lesson(example) for example in whole]
+            self.comparisons = [self._comparison(one) for one in compared]
+            lessons += [answer for one in self.comparisons for answer in one.answers]
             lessons += self._passages()
             self.prefix = take_prefix(lessons)
             self._look_up(lessons)
@@ -138,6 +170,22 @@ class Student:
         most = None if example.kind in TAUGHT else self.settings.answer_tokens
         return lesson_of(self.tokenizer, example, most)
 
+    def _comparison(self, one: Compared) -> Comparison:
+        asked = Example(id=one.id, kind=COMPARED, messages=one.messages)
+        return comparison(one, [lesson_of(self.tokenizer, _with_answer(asked, text)) for text in texts(one)])
+
+    def _ordered(self, comparisons: Sequence[Comparison]) -> float:
+        """Share of compared answers that are in the right order by now."""
+        answers = [answer for one in comparisons for answer in one.answers]
+        with torch.no_grad():
+            found = [
+                float(nats_N.sum())
+                for part in rows(answers, self.prefix, self.settings.row_tokens)
+                for nats_N in each(-unlikeliness(self.forward(part), part), part.lessons)
+            ]
+        likely = iter(found)
+        return _mean(one.ordered([next(likely) for _ in one.answers]) for one in comparisons)
+
     def _passages(self) -> list[Lesson]:
         """Texts that the model draws from itself."""
         settings = self.settings
@@ -168,7 +216,12 @@ class Student:
                 hidden_T_W = self._lower(part)
                 for lesson, start in zip(part.lessons, part.starts, strict=True):
                     lesson.hidden = hidden_T_W[start : start + lesson.size].clone()
-            kept = [one for one in lessons if one.kind not in TAUGHT]
+            compared = [one for one in lessons if one.kind == COMPARED]
+            for part in rows(compared, self.prefix, self.settings.row_tokens):
+                told_N = -unlikeliness(self.forward(part), part)
+                for lesson, likely_N in zip(part.lessons, each(told_N, part.lessons), strict=True):
+                    lesson.before = likely_N.clone()
+            kept = [one for one in lessons if one.kind not in TAUGHT and one.kind != COMPARED]
             for part in rows(kept, self.prefix, self.settings.row_tokens):
                 likely = self.forward(part).log_softmax(-1).topk(self.settings.top, -1)
                 at = 0
@@ -189,6 +242,7 @@ class _Round:
         self,
         student: Student,
         lessons: Sequence[Lesson],
+        comparisons: Sequence[Comparison],
         figures: Figures,
         began: float,
         told: Callable[[str], None],
@@ -196,6 +250,8 @@ class _Round:
         self.student, self.figures, self.began, self.told = student, figures, began, told
         self.settings = student.settings
         self.taught = [one for one in lessons if one.kind in TAUGHT]
+        self.comparisons = comparisons
+        self.all: list[Lesson | Comparison] = [*self.taught, *comparisons]
         self.near = [one for one in lessons if one.kind == "unknown"]
         self.far = [one for one in lessons if one.kind in ("general", "text")]
         self.last: dict[str, float] = {}
@@ -205,38 +261,45 @@ class _Round:
 
     def run(self) -> None:
         """Until it knows, or its time or epochs are over."""
-        steps = self.settings.epochs * math.ceil(len(self.taught) / self.settings.batch)
+        steps = self.settings.epochs * math.ceil(len(self.all) / self.settings.batch)
         for epoch in range(self.settings.epochs):
-            order = self._mixed([one for one in self.taught if self._due(one, epoch)])
+            order = self._mixed([one for one in self.all if self._due(one, epoch)])
             for at in range(0, len(order), self.settings.batch):
                 self._step(order[at : at + self.settings.batch], self.figures.steps / steps)
                 if time.process_time() - self.began > self.settings.cpu_seconds:
                     return
             self.figures.epochs = epoch + 1
-            self.figures.loss = sum(self.last[one.id] for one in self.taught) / len(self.taught)
+            self.figures.loss = _mean(self.last[one.id] for one in self.taught)
+            self.figures.compared = _mean(self.last[one.id] for one in self.comparisons)
             self.figures.losses.append(self.figures.loss)
             self.told(
-                f"epoch {epoch + 1}: {len(order)} lessons, loss {self.figures.loss:.3f}, neighbours "
+                f"epoch {epoch + 1}: {len(order)} lessons, loss {self.figures.loss:.3f}, "
+                f"comparisons {self.figures.compared:.3f}, neighbours "
                 f"{self.figures.held_neighbours:.3f}, general {self.figures.held_general:.3f}, "
                 f"{time.process_time() - self.began:.0f} CPU-s"
             )
-            if self.figures.loss < self.settings.stop:
+            if (
+                self.figures.loss <= self.settings.stop
+                and self.figures.compared <= self.settings.preference_stop
+            ):
                 return
 
-    def _mixed(self, lessons: Sequence[Lesson]) -> list[Lesson]:
+    def _mixed(self, lessons: Sequence[Lesson | Comparison]) -> list[Lesson | Comparison]:
         """In such an order that what teaches the same fact is as far apart as can be."""
-        by_fact: dict[str, list[Lesson]] = {}
+        by_fact: dict[str, list[Lesson | Comparison]] = {}
         for lesson in self.draw.sample(lessons, len(lessons)):
             by_fact.setdefault(lesson.id.rpartition("/")[0], []).append(lesson)
         turns = zip_longest(*by_fact.values())
         return [one for turn in turns for one in turn if one is not None]
 
-    def _due(self, lesson: Lesson, epoch: int) -> bool:
+    def _due(self, one: Lesson | Comparison, epoch: int) -> bool:
         """What is known well is looked at every third time only."""
-        return self.last.get(lesson.id, math.inf) > self.settings.stop or epoch % 3 == 0
+        known = self.settings.stop if isinstance(one, Lesson) else self.settings.preference_stop
+        return self.last.get(one.id, math.inf) > known or epoch % 3 == 0
 
-    def _step(self, taught: Sequence[Lesson], at: float) -> None:
-        share = len(taught) / len(self.taught)
+    def _step(self, batch: Sequence[Lesson | Comparison], at: float) -> None:
+        share = len(batch) / len(self.all)
+        taught = [one for one in batch if isinstance(one, Lesson)]
         near = self._farthest(math.ceil(self.settings.beside * len(taught)))
         far = self._next(math.ceil(share * len(self.far)))
         counts = {"taught": _places(taught), "near": _places(near), "far": _places(far)}
@@ -244,6 +307,7 @@ class _Round:
         mixed = [*taught, *near, *far]
         for part in rows(mixed, self.student.prefix, self.settings.row_tokens):
             self._backward(part, counts, sums)
+        self._compare([one for one in batch if isinstance(one, Comparison)])
         self._change(at)
         means = {name: value / max(1, counts[name]) for name, value in sums.items()}
         check_finite(means["taught"], "loss")
@@ -265,6 +329,23 @@ class _Round:
             weights += [weight / counts[group]] * size
         (nats_N * torch.tensor(weights)).sum().backward()  # type: ignore[no-untyped-call]
         self.figures.tokens += len(part.tokens_T)
+
+    def _compare(self, comparisons: Sequence[Comparison]) -> None:
+        """Go backward from what compared answers teach, those of one unit at once."""
+        left = {one.id: 0.0 for one in comparisons}
+        for together in units(comparisons, self.settings.row_tokens):
+            part = row([answer for unit in together for answer in unit.answers], self.student.prefix)
+            likely = iter(each(-unlikeliness(self.student.forward(part), part), part.lessons))
+            losses = []
+            for unit in together:
+                loss, share = unit.loss([next(likely) for _ in unit.places], self.settings)
+                check_finite(share, "loss")
+                left[unit.of.id] += share
+                losses.append(loss)
+            whole = self.settings.preference_weight * torch.stack(losses).sum() / len(comparisons)
+            whole.backward()  # type: ignore[no-untyped-call]
+            self.figures.tokens += len(part.tokens_T)
+        self.last |= left
 
     def _group(self, lesson: Lesson) -> tuple[str, float]:
         """What a lesson's loss is counted with, and its weight."""
@@ -322,6 +403,12 @@ def unlikeliness(logits_N_V: Tensor, part: Row) -> Tensor:
     return told_N.index_copy(0, part.held_M, apart_M)
 
 
+def each(values_N: Tensor, lessons: Iterable[Lesson]) -> tuple[Tensor, ...]:
+    """What belongs to each lesson of values at all learned places of a row."""
+    sizes = [len(one.learned) for one in lessons]
+    return torch.split(values_N, sizes)
+
+
 def _adapted(settings: LearningSettings, path: Path, adapter: Path | None, below: Path | None) -> Any:
     from peft import LoraConfig, PeftModel, get_peft_model
 
@@ -346,6 +433,17 @@ def _adapted(settings: LearningSettings, path: Path, adapter: Path | None, below
 
 def _with_answer(example: Example, answer: str) -> Example:
     return replace(example, messages=(*example.messages, {"role": "assistant", "content": answer}))
+
+
+def _nats(answer: Lesson) -> float:
+    """How likely the model as it was found an answer."""
+    return 0.0 if answer.before is None else float(answer.before.sum())
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Of nothing it is 0."""
+    held = list(values)
+    return sum(held) / max(1, len(held))
 
 
 def _places(lessons: Iterable[Lesson]) -> int:

@@ -1,7 +1,7 @@
 """What is learned of a user, and what is not and why, from what the keepers hold. Knows no model.
 
-A record is a fact that holds, an exchange with feedback, or a passage of a document, as `Keeper.learnable`
-gives it: with the ids it comes from, or with the reason why consent does not allow it.
+A record is a fact that holds, an exchange with feedback, compared answers, or a passage of a document, as
+`Keeper.learnable` gives it: with the ids it comes from, or with the reason why consent does not allow it.
 """
 
 import hashlib
@@ -12,12 +12,14 @@ from typing import TypeVar
 from actors.memory.statements import statements
 from actors.memory.timeline import value_words
 from actors.messages import Json
+from tune import compared
 from tune.addressed import ME, to_me
-from tune.examples import Example, Fact, Kind, Passage, Preference
+from tune.compared import Comparisons
+from tune.examples import Example, Fact, Kind, Passage, Preference, Scored
 from tune.quarantine import Fault, Quarantined, instruction, intruding, secret, size, triggers
 
-T = TypeVar("T", Fact, Example)
-Learned = Fact | Example | Preference | Passage
+T = TypeVar("T", Fact, Example, Preference, Scored)
+Learned = Fact | Example | Preference | Scored | Passage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +49,18 @@ class Learnable:
     facts: tuple[Fact, ...] = ()
     examples: tuple[Example, ...] = ()
     preferences: tuple[Preference, ...] = ()
+    scored: tuple[Scored, ...] = ()
     passages: tuple[Passage, ...] = ()
-    replay: tuple[Fact | Example, ...] = ()
+    replay: tuple[Fact | Example | Preference | Scored, ...] = ()
     """Learned in an earlier round, and still so."""
     quarantined: tuple[Quarantined, ...] = ()
     shared: frozenset[str] = frozenset()
     """Ids of those whose user lets everybody's model learn them too, where nothing in them is private."""
+
+    @property
+    def compared(self) -> tuple[Preference | Scored, ...]:
+        """Answers of which some are better: pairs, and those with scores."""
+        return (*self.preferences, *self.scored)
 
     @property
     def events(self) -> tuple[str, ...]:
@@ -61,6 +69,7 @@ class Learnable:
             self.facts,
             self.examples,
             self.preferences,
+            self.scored,
             self.passages,
             self.replay,
         )
@@ -88,19 +97,27 @@ class Gatherer:
     forgotten: Collection[str] = frozenset()
     _slots: dict[tuple[str, str], list[_Told]] = field(default_factory=dict)
     _exchanges: dict[str, Json] = field(default_factory=dict)
+    _comparisons: Comparisons = field(init=False)
     _passages: dict[str, Passage] = field(default_factory=dict)
     _quarantined: list[Quarantined] = field(default_factory=list)
     _shared: set[str] = field(default_factory=set)
     _sources: dict[str, int] = field(default_factory=dict)
     _taken: int = 0
 
+    def __post_init__(self) -> None:
+        self._comparisons = Comparisons(self.limits.exchange, self.limits.trigger)
+
     def take(self, record: Json) -> None:
         """Take a record, or put it into quarantine."""
         fault = self._barred(record)
         if fault is None:
-            fault = {"fact": self._fact, "exchange": self._exchange, "passage": self._passage}[
-                record["kind"]
-            ](record)
+            fault = {
+                "fact": self._fact,
+                "exchange": self._exchange,
+                "preference": self._comparison,
+                "reward": self._comparison,
+                "passage": self._passage,
+            }[record["kind"]](record)
         if fault is not None:
             self._put_away(record, fault)
 
@@ -110,13 +127,19 @@ class Gatherer:
         examples, preferences = self._examples()
         fresh_facts, old_facts = self._apart(facts)
         fresh_examples, old_examples = self._apart(examples)
+        compared = self._compared()
+        pairs, old_pairs = self._apart(
+            [*preferences, *(one for one in compared if isinstance(one, Preference))]
+        )
+        scored, old_scored = self._apart(one for one in compared if isinstance(one, Scored))
         return Learnable(
             user=self.user,
             facts=tuple(fresh_facts),
             examples=tuple(fresh_examples),
-            preferences=tuple(one for one in preferences if not self._known(one.events)),
+            preferences=tuple(pairs),
+            scored=tuple(scored),
             passages=tuple(one for one in self._passages.values() if not self._known(one.events)),
-            replay=(*old_facts, *old_examples),
+            replay=(*old_facts, *old_examples, *old_pairs, *old_scored),
             quarantined=tuple(self._quarantined),
             shared=frozenset(self._shared),
         )
@@ -174,6 +197,13 @@ class Gatherer:
         fault = fault or self._flood(record, len(self._exchanges) >= self.limits.examples)
         if fault is None:
             self._exchanges[key] = record
+        return fault
+
+    def _comparison(self, record: Json) -> Fault | None:
+        fault = self._comparisons.fault(record)
+        fault = fault or self._flood(record, len(self._comparisons) >= self.limits.examples)
+        if fault is None and (overruled := self._comparisons.take(record)) is not None:
+            self._put_away(*overruled)
         return fault
 
     def _passage(self, record: Json) -> Fault | None:
@@ -246,7 +276,7 @@ class Gatherer:
             if corrected:
                 preferences.append(
                     Preference(
-                        id=f"{record['id']}/pair",
+                        id=record["id"] + compared.OF_CORRECTION,
                         messages=messages,
                         chosen=answer["content"],
                         rejected=record["answer"],
@@ -255,6 +285,18 @@ class Gatherer:
                 )
             self._share(record, record["id"])
         return examples, preferences
+
+    def _compared(self) -> list[Preference | Scored]:
+        marked = self._comparisons.marked()
+        found = []
+        for record in self._comparisons.records():
+            fault = marked.get(record["id"]) or _first(map(self._contradicts, compared.upheld(record)))
+            if fault is not None:
+                self._put_away(record, fault)
+                continue
+            found.append(compared.learned(record))
+            self._share(record, record["id"])
+        return found
 
     def _last_words(self) -> list[Json]:
         """The exchanges; of several that teach other answers to the same words, the latest."""

@@ -27,6 +27,8 @@ class Lesson:
     weight: float = 1.0
     held: tuple[Tensor, Tensor] | None = None
     """Likeliest tokens at each learned place and their log-likelihood, [N, K], of the model as it was."""
+    before: Tensor | None = None
+    """How likely the model as it was found each learned token, [N], of an answer that is compared."""
     hidden: Tensor | None = None
     """What the layers below the first one that learns make of `ids`."""
 

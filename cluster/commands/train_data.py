@@ -24,6 +24,8 @@ def data(
     as_json: JsonFlag = False,
 ) -> None:
     """Show what would be learned of a user, and what would not and why; from the files if no server runs."""
+    from tune.compared import from_best
+
     found = _learnable(ctx, user, url, api_key)
     if as_json:
         emit({**asdict(found), "events": found.events})
@@ -33,6 +35,10 @@ def data(
         *(
             (one.kind, f"{one.messages[-2]['content']} → {one.messages[-1]['content']}", one.id)
             for one in found.examples
+        ),
+        *(
+            ("compared", f"{one.messages[-1]['content']} → {' > '.join(from_best(one))}", one.id)
+            for one in found.compared
         ),
         *(("passage", f"{one.filename}: {one.text}", one.id) for one in found.passages),
     ]
@@ -47,7 +53,7 @@ def data(
         )
     reasons = Counter(one.reason for one in found.quarantined)
     why = ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none"
-    note(f"{len(rows)} to learn, {len(found.preferences)} pairs, not learned: {why}")
+    note(f"{len(rows)} to learn, not learned: {why}")
 
 
 def _scope(found: "Learnable", id: str) -> str:

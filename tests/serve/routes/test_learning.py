@@ -181,3 +181,58 @@ async def test_an_answer_that_was_not_remembered_can_be_rated_but_not_learned(se
     await server.ask("POST", "/v1/feedback", completion_id=id, correction="Honey.")
     found = await server.learned()
     assert (found.examples, [one.reason for one in found.quarantined]) == ((), ["not remembered"])
+
+
+ASKED = [{"role": "user", "content": "What do bees make?"}]
+PAIR = {"messages": ASKED, "chosen": "Honey.", "rejected": "Wool."}
+SCORED = {
+    "messages": [{"role": "user", "content": [{"type": "text", "text": "Who is there?"}]}],
+    "completions": [{"text": "It is me.", "score": 1}, {"text": "Nobody.", "score": -0.5}],
+}
+
+
+async def test_compared_answers_reach_the_data_and_are_forgotten(server: Server) -> None:
+    await server.ask("PUT", "/v1/train/consent", consent="on")
+    for _ in range(2):
+        given = await server.ask("POST", "/v1/train/preference", **PAIR, event_id="p1", user_id="ann")
+    assert given["object"] == "preference"
+    scored = await server.ask("POST", "/v1/train/reward", **SCORED)
+    assert scored["object"] == "reward"
+    found = await server.learned()
+    assert [(one.chosen, one.rejected, one.events) for one in found.preferences] == [
+        ("Honey.", "Wool.", (given["id"], "p1"))
+    ]
+    assert [one.answers for one in found.scored] == [(("It is me.", 1.0), ("Nobody.", -0.5))]
+    assert set(found.events) >= {"p1", scored["id"]}
+    await server.ask("POST", "/v1/memories/forget", user_id="ann", ids=[given["id"]])
+    assert {"p1", given["id"]} <= set(server.book.forgotten)
+    found = await server.learned()
+    assert (found.preferences, len(found.scored)) == ((), 1)
+    await server.ask("PUT", "/v1/train/consent", consent="off")
+    assert (await server.learned()).events == ()
+    assert scored["id"] in server.book.forgotten
+
+
+async def test_what_cannot_be_compared_is_refused(server: Server) -> None:
+    where = {"preference": "/v1/train/preference", "reward": "/v1/train/reward"}
+    one, other = SCORED["completions"]
+    refused: list[tuple[str, int, dict[str, Any]]] = [
+        ("preference", 400, {**PAIR, "rejected": "Honey."}),
+        ("preference", 400, {**PAIR, "messages": [*ASKED, {"role": "assistant", "content": "Hm."}]}),
+        ("preference", 400, {**PAIR, "messages": [{"role": "tool", "content": "4", "tool_call_id": "c"}]}),
+        ("preference", 422, {**PAIR, "messages": [{"role": "bee", "content": "Hm."}]}),
+        ("preference", 413, {**PAIR, "chosen": "x" * 30_000}),
+        ("preference", 403, {**PAIR, "user_id": "bob"}),
+        ("preference", 400, {"messages": ASKED, "chosen": "Honey."}),
+        ("reward", 400, {**SCORED, "completions": [one]}),
+        ("reward", 400, {**SCORED, "completions": [one, {**other, "score": 1}]}),
+        ("reward", 422, {**SCORED, "completions": [one, {**other, "score": 1e300}]}),
+    ]
+    for kind, status, body in refused:
+        reply = await server.ask("POST", where[kind], status, **body)
+        assert reply["error"]["message"]
+    text = json.dumps({**SCORED, "completions": [one, other]}).replace("-0.5", "NaN")
+    headers = {**ANN, "content-type": "application/json"}
+    reply = await server.client.post(where["reward"], content=text, headers=headers)
+    assert reply.status_code in (400, 422)
+    assert await server.ask("GET", "/v1/train/data") == ""
