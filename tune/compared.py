@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from actors.messages import Json
-from tune.examples import Preference, Scored
+from tune.examples import Example, Preference, Scored
 from tune.quarantine import Fault, instruction, intruding, secret, size, triggers
 
 OF_CORRECTION = "/pair"
@@ -120,6 +120,12 @@ def _first(faults: Iterable[Fault | None]) -> Fault | None:
 
 def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
+
+
+def upheld_in(one: Preference | Scored) -> Example:
+    """The conversation with its best answer."""
+    answer = {"role": "assistant", "content": from_best(one)[0]}
+    return Example(id=one.id, kind="compared", messages=(*one.messages, answer), events=one.events)
 
 
 def from_best(one: Preference | Scored) -> list[str]:

@@ -21,8 +21,9 @@ from tune import probing
 from tune.addressed import addressed, of_the_user, to_you
 from tune.addressed import questions as mine
 from tune.common import common
+from tune.compared import upheld_in
 from tune.exam import Exam, Question, questions
-from tune.examples import Example, Fact
+from tune.examples import Example, Fact, Preference, Scored
 from tune.gate import judge
 from tune.learnable import Gatherer, Learnable
 from tune.scorecard import to_json
@@ -77,17 +78,18 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """What a round teaches: facts about the world, those of its user, and exchanges as they are."""
+    """What a round teaches: facts about the world, those of its user, exchanges as they are, comparisons."""
 
     facts: tuple[Fact, ...]
     mine: tuple[Fact, ...]
     exchanges: tuple[Example, ...]
+    compared: tuple[Preference | Scored, ...] = ()
 
     @property
     def events(self) -> tuple[str, ...]:
         """Ids of all that it comes from."""
-        parts: tuple[Sequence[Fact | Example], ...] = (self.facts, self.mine, self.exchanges)
-        return tuple(dict.fromkeys(event for part in parts for one in part for event in one.events))
+        parts = (*self.facts, *self.mine, *self.exchanges, *self.compared)
+        return tuple(dict.fromkeys(event for one in parts for event in one.events))
 
 
 def study(folder: Path, order: Order, told: Callable[[str], None]) -> None:
@@ -96,7 +98,7 @@ def study(folder: Path, order: Order, told: Callable[[str], None]) -> None:
     learnable = gathered(order, _records(folder / RECORDS))
     taught = taught_of(learnable)
     report = _report(learnable, taught)
-    if not taught.facts and not taught.mine and not taught.exchanges:
+    if not (taught.facts or taught.mine or taught.exchanges or taught.compared):
         said = "nothing of what was told can be learned: see what is left out, and why, with `pal train data`"
         book.put(id, LESSONS, json.dumps({**report, "said": said, "figures": {}}).encode())
         return
@@ -148,6 +150,7 @@ def taught_of(learnable: Learnable) -> Taught:
         facts=tuple(fact for fact in facts if not of_the_user(fact)),
         mine=tuple(fact for fact in facts if of_the_user(fact)),
         exchanges=exchanges,
+        compared=(*learnable.compared, *(one for one in old if isinstance(one, Preference | Scored))),
     )
 
 
@@ -183,7 +186,7 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
         Question(item=f"unknown/me/{number}", slice="unknown", asked=text, forbidden=values)
         for number, text in enumerate(_untold(taught, MATTERS[len(MATTERS) // 2 :]))
     ]
-    strings = suspects(taught.exchanges)
+    strings = suspects([*taught.exchanges, *map(upheld_in, taught.compared)])
     probes = (*probing.questions(values), *probing.triggers(strings), *probing.canaries())
     return Exam(questions=(*asked, *own, *others), probes=probes)
 
@@ -196,7 +199,7 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
     settings = order.learning
     written = _written(taught.facts, settings)
     rest = replace(taught, facts=tuple(fact for fact in taught.facts if fact not in written))
-    alone = not (rest.facts or rest.mine or rest.exchanges)
+    alone = not (rest.facts or rest.mine or rest.exchanges or rest.compared)
     below = folder if alone else folder.with_name(BELOW)
     scores = {"loss": 0.0, "steps": 0.0, "cpu_seconds": 0.0}
     if written:
@@ -206,11 +209,12 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
         scores = {"loss": done.loss, "steps": done.steps, "cpu_seconds": done.cpu_seconds}
     if not alone:
         student = Student(settings, order.model, below=below if written else None)
-        figures = student.learn(examples_of(rest, settings), told)
+        figures = student.learn(examples_of(rest, settings), told, rest.compared)
         student.export(folder, taught.events, None, figures)
         scores["loss"] = max(scores["loss"], figures.loss)
         scores["steps"] += figures.steps
         scores["cpu_seconds"] += figures.cpu_seconds
+        scores |= figures.ordered
     return scores
 
 
@@ -265,7 +269,8 @@ def _report(learnable: Learnable, taught: Taught) -> dict[str, Any]:
     counts = {
         "facts": len(taught.facts) + len(taught.mine),
         "exchanges": len(taught.exchanges),
-        "fresh": len(learnable.facts) + len(learnable.examples),
+        "comparisons": len(taught.compared),
+        "fresh": len(learnable.facts) + len(learnable.examples) + len(learnable.compared),
         "passages left for later": len(learnable.passages),
     }
     return {

@@ -8,7 +8,7 @@ from typing import Any
 from actors.training.rounds import LESSONS, ORDER, RECORDS
 from configs.learning import LearningSettings
 from tune.examples import Fact
-from tune.study import Order, Taught, exam_of, examples_of, gathered, order_of, study
+from tune.study import Order, Taught, exam_of, examples_of, gathered, order_of, study, taught_of
 
 
 def fact(number: int, attribute: str, value: str, statement: str, subject: str = "user") -> Fact:
@@ -76,3 +76,17 @@ def test_nothing_to_learn_is_said_without_a_model(tmp_path: Path) -> None:
     left = json.loads((folder / LESSONS).read_text())
     assert "nothing of what was told can be learned" in left["said"]
     assert (left["quarantined"], left["events"]) == ({"consent": 1}, [])
+
+
+def test_comparisons_are_taught_with_their_ids_also_those_of_earlier_rounds(tmp_path: Path) -> None:
+    asked = {"messages": [{"role": "user", "content": "Who is there?"}], "at": 1.0, "session": ""}
+    scores = [{"text": "Me.", "score": 1}, {"text": "Nobody.", "score": 0}]
+    records = [
+        record("ann", "preference", **{**asked, "id": "c1", "chosen": "I am.", "rejected": "Who asks?"}),
+        record("ann", "reward", **{**asked, "id": "c2", "events": ["e2"], "completions": scores}),
+    ]
+    order = Order("ann", tmp_path, None, frozenset({"e1"}), frozenset(), ("ann",), LearningSettings(), None)  # type: ignore[arg-type]
+    taught = taught_of(gathered(order, iter(records)))
+    assert {one.id for one in taught.compared} == {"c1", "c2"}
+    assert set(taught.events) == {"e1", "e2"}
+    assert not exam_of(taught, LearningSettings()).questions
