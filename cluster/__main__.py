@@ -24,6 +24,7 @@ from cluster.commands import (
     memory,
     models,
     plan,
+    profile,
     serving,
     sweep,
     train,
@@ -72,6 +73,7 @@ app.command("lineage", rich_help_panel=TRAIN)(adapters.lineage)
 app.add_typer(sweep.experiment, name="experiment", cls=Commands, rich_help_panel=MEASURE)
 app.add_typer(sweep.sweep, name="sweep", cls=Commands, rich_help_panel=MEASURE)
 app.command("analyze", rich_help_panel=MEASURE)(sweep.analyze)
+app.command("profile", rich_help_panel=MEASURE)(profile.profile)
 app.add_typer(bench.app, name="bench", cls=Commands, rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", cls=Commands, rich_help_panel=SETUP)
 app.command("doctor", rich_help_panel=SETUP)(doctor.doctor)
