@@ -262,7 +262,8 @@ class Jobs:
             tree["eval_data"] = [{"kind": "chat", "path": str(folder / "validation.jsonl")}]
         config = self._shelf.put(job.id, CONFIG, json.dumps(tree, indent=1).encode())
         resume = ["--resume"] if self._shelf.saved(job.id) else []
-        program = self._settings.jobs.command or (sys.executable, "-m", "cluster", "train", "long-context")
+        kind = "preferences" if job.training.get("method") == "dpo" else "long-context"
+        program = self._settings.jobs.command or (sys.executable, "-m", "cluster", "train", kind)
         return [*program, str(config), "--out", str(self._shelf.run(job.id)), *resume, "--json"]
 
     async def _progress(self, id: str, read: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from actors.memory.chunking import chunk, embedding_text
 from actors.messages import FileInfo, InvalidRequest, KeepScores, ParsedDocument, TooLarge
 from actors.readers.process import read_file
-from actors.training.lessons import Chat, chats_of
+from actors.training.lessons import Chat, Pair, chats_of, has_pairs, pairs_of
 from serve.background import attempted
 from serve.embedding import embed_all
 from serve.services import Services
@@ -69,8 +69,16 @@ def conversations(filename: str, content: bytes, param: str) -> list[Chat]:
         raise InvalidRequest(f"Invalid file format. {error.message}", param, BAD_FILE) from error
 
 
+def preferences(filename: str, content: bytes, param: str) -> list[Pair]:
+    """All pairs of answers of a JSONL file. Raises InvalidRequest naming file, line and fault."""
+    try:
+        return list(pairs_of(filename, content.split(b"\n")))
+    except InvalidRequest as error:
+        raise InvalidRequest(f"Invalid file format. {error.message}", param, BAD_FILE) from error
+
+
 def _lessons(filename: str, content: bytes, sha256: str) -> ParsedDocument:
-    if not conversations(filename, content, "file"):
+    if not (preferences if has_pairs(content) else conversations)(filename, content, "file"):
         raise InvalidRequest(f"Invalid file format. {filename} is empty.", "file", BAD_FILE)
     text = content.decode("utf-8")
     return ParsedDocument(filename=filename, media_type=JSON_LINES, text=text, content=content, sha256=sha256)

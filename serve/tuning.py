@@ -18,8 +18,9 @@ from configs.compression import read
 from configs.errors import SettingsError
 from configs.schema import JobSettings
 from configs.training import LongContextTraining
+from serve import tuning_pairs
 from serve.catalog import Catalog
-from serve.documents import BAD_FILE, FINE_TUNE, conversations
+from serve.documents import BAD_FILE, FINE_TUNE, conversations, preferences
 from serve.services import Services
 from serve.tuning_wire import CreateJob, Hyperparameters
 
@@ -35,6 +36,8 @@ SEEN = 100
 """Conversations, repeats counted, that "auto" aims at where there are few."""
 MOST_EPOCHS = 50
 MOST_BATCH = 256
+CARRIED_OUT = ("supervised", tuning_pairs.METHOD)
+"""Methods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,9 @@ async def planned(services: Services, catalog: Catalog, user: str, body: CreateJ
             "the engine could not serve the trained model: engine.max_adapters is 0", "model"
         )
     settings = services.settings.jobs
-    training = await lessons(services, user, body.training_file, "training_file", settings.least_examples)
+    dpo = body.method is not None and body.method.type == tuning_pairs.METHOD
+    least = settings.least_examples
+    training = await lessons(services, user, body.training_file, "training_file", least, pairs=dpo)
     files = {"training": training.content}
     lessons_of = [training]
     if body.validation_file is not None:
@@ -84,18 +89,19 @@ async def planned(services: Services, catalog: Catalog, user: str, body: CreateJ
             "training_file",
             "context_length_exceeded",
         )
-    chosen = hyperparameters(_asked(body), len(training.chats))
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
-    tree = training_tree(
-        settings,
-        services.settings.engine.model,
-        chosen,
-        training,
-        longest=longest,
-        seed=seed,
-        judged=body.validation_file is not None,
-    )
-    rank, most = tree["lora"]["rank"], services.settings.engine.max_adapter_rank
+    model = services.settings.engine.model
+    if dpo and body.method is not None:
+        told, pairs = tuning_pairs.asked(body.method), len(training.chats) // 2
+        chosen = {**hyperparameters(told, pairs, tuning_pairs.METHOD), "beta": tuning_pairs.beta(told)}
+        tree = tuning_pairs.training_tree(model, chosen, pairs, 2 * training.mean, seed)
+        rank = tree["learning"]["rank"]
+    else:
+        chosen = hyperparameters(_asked(body), len(training.chats))
+        validated = body.validation_file is not None
+        tree = training_tree(settings, model, chosen, training, longest=longest, seed=seed, judged=validated)
+        rank = tree["lora"]["rank"]
+    most = services.settings.engine.max_adapter_rank
     if able.engine == "vllm" and rank > most:
         raise NotReady(f"jobs.training asks for rank {rank}: raise engine.max_adapter_rank above {most}")
     return NewJob(
@@ -112,8 +118,13 @@ async def planned(services: Services, catalog: Catalog, user: str, body: CreateJ
     )
 
 
-async def lessons(services: Services, user: str, file_id: str, param: str, least: int) -> Lessons:
-    """The conversations of an uploaded file. Raises InvalidRequest naming file, line and fault."""
+async def lessons(
+    services: Services, user: str, file_id: str, param: str, least: int, *, pairs: bool = False
+) -> Lessons:
+    """The conversations of an uploaded file; of `pairs` each with both answers.
+
+    Raises InvalidRequest naming file, line and fault.
+    """
     try:
         info = await services.keeper.get_file(user, file_id)
     except NotFound as error:
@@ -123,10 +134,11 @@ async def lessons(services: Services, user: str, file_id: str, param: str, least
             f"{info.filename} was uploaded with purpose {info.purpose!r}: upload it with {FINE_TUNE!r}", param
         )
     content = await services.keeper.file_content(user, file_id)
-    chats = await asyncio.to_thread(conversations, info.filename, content, param)
-    if len(chats) < least:
+    chats = await asyncio.to_thread(_paired if pairs else conversations, info.filename, content, param)
+    count = len(chats) // 2 if pairs else len(chats)
+    if count < least:
         raise InvalidRequest(
-            f"{info.filename} has {len(chats)} examples, and at least {least} are needed", param, BAD_FILE
+            f"{info.filename} has {count} examples, and at least {least} are needed", param, BAD_FILE
         )
     by_size = sorted(chats, key=_size)
     spread = [by_size[place] for place in _spread(len(by_size))]
@@ -135,19 +147,23 @@ async def lessons(services: Services, user: str, file_id: str, param: str, least
     return Lessons(content, chats, max(longest), sum(counted) / len(counted))
 
 
-def hyperparameters(asked: Hyperparameters, examples: int) -> dict[str, Json]:
+def _paired(filename: str, content: bytes, param: str) -> list[Chat]:
+    return [chat for pair in preferences(filename, content, param) for chat in pair.chats]
+
+
+def hyperparameters(asked: Hyperparameters, examples: int, method: str = "supervised") -> dict[str, Json]:
     """What "auto" stands for with so many examples. Raises InvalidRequest for what cannot be."""
     multiplier = asked.learning_rate_multiplier
     batch = asked.batch_size if asked.batch_size != "auto" else min(8, max(1, examples // 10))
     epochs = asked.n_epochs if asked.n_epochs != "auto" else min(25, max(3, math.ceil(SEEN / examples)))
     if epochs > MOST_EPOCHS:
         raise InvalidRequest(
-            f"n_epochs is at most {MOST_EPOCHS}", "method.supervised.hyperparameters.n_epochs"
+            f"n_epochs is at most {MOST_EPOCHS}", f"method.{method}.hyperparameters.n_epochs"
         )
     if batch > min(examples, MOST_BATCH):
         most = f"{examples} examples there are" if batch > examples else f"{MOST_BATCH} that are allowed"
         raise InvalidRequest(
-            f"batch_size {batch} is more than the {most}", "method.supervised.hyperparameters.batch_size"
+            f"batch_size {batch} is more than the {most}", f"method.{method}.hyperparameters.batch_size"
         )
     return {
         "n_epochs": epochs,
@@ -219,11 +235,15 @@ def _check_model(catalog: Catalog, body: CreateJob) -> None:
             "model",
             "model_not_available",
         )
-    if body.method is not None and body.method.type != "supervised":
+    if body.method is not None and body.method.type not in CARRIED_OUT:
         raise InvalidRequest(
-            f"The method '{body.method.type}' is not carried out here: only 'supervised' is.",
+            f"The method '{body.method.type}' is not carried out here: {' and '.join(CARRIED_OUT)} are.",
             "method.type",
             "unsupported_value",
+        )
+    if body.method is not None and body.method.type == tuning_pairs.METHOD and body.validation_file:
+        raise InvalidRequest(
+            "a job on preferences takes no validation_file", "validation_file", "unsupported_value"
         )
     if body.integrations:
         raise InvalidRequest(

@@ -25,12 +25,24 @@ class Supervised(Body):
     hyperparameters: Hyperparameters = Hyperparameters()
 
 
+class DpoHyperparameters(Hyperparameters):
+    """`beta`: how soon a better answer has gained enough on a worse one."""
+
+    beta: Auto | Annotated[float, Field(gt=0, le=2)] = "auto"
+
+
+class Dpo(Body):
+    """What the method of preferences is told."""
+
+    hyperparameters: DpoHyperparameters = DpoHyperparameters()
+
+
 class Method(Body):
-    """How a model is trained; only `supervised` is carried out."""
+    """How a model is trained; `reinforcement` is not carried out."""
 
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: Supervised | None = None
-    dpo: dict[str, Any] | None = None
+    dpo: Dpo | None = None
     reinforcement: dict[str, Any] | None = None
 
 
@@ -70,11 +82,24 @@ class TunedSupervised(Reply):
     hyperparameters: TunedHyperparameters
 
 
+class TunedDpoHyperparameters(TunedHyperparameters):
+    """What was chosen where the request said "auto"."""
+
+    beta: float
+
+
+class TunedDpo(Reply):
+    """What the method of preferences was told."""
+
+    hyperparameters: TunedDpoHyperparameters
+
+
 class TunedMethod(Reply):
     """How the model is trained."""
 
-    type: Literal["supervised"] = "supervised"
-    supervised: TunedSupervised
+    type: Literal["supervised", "dpo"] = "supervised"
+    supervised: TunedSupervised | None = None
+    dpo: TunedDpo | None = None
 
 
 class FineTuningJob(Reply):

@@ -93,8 +93,12 @@ class Student:
         examples: Sequence[Example],
         told: Callable[[str], None] = lambda _: None,
         compared: Sequence[Compared] = (),
+        watch: Callable[[Mapping[str, float]], None] = lambda _: None,
     ) -> Figures:
-        """One round. Raises PalError for a loss or a gradient that is not finite or explodes."""
+        """One round; `watch` hears of each step.
+
+        Raises PalError for a loss or a gradient that is not finite or explodes.
+        """
         if not compared and not any(one.kind in TAUGHT for one in examples):
             raise InvalidRequest("there is nothing to teach", code="nothing_to_learn")
         figures, began = Figures(), time.process_time()
@@ -106,7 +110,7 @@ class Student:
         )
         figures.prepare_seconds = time.process_time() - began
         told(f"{len(lessons)} lessons prepared in {figures.prepare_seconds:.0f} CPU-s")
-        _Round(self, lessons, learned, figures, began, told).run()
+        _Round(self, lessons, learned, figures, began, told, watch).run()
         figures.ordered_after = self._ordered(asked)
         figures.cpu_seconds = time.process_time() - began
         return figures
@@ -246,8 +250,10 @@ class _Round:
         figures: Figures,
         began: float,
         told: Callable[[str], None],
+        watch: Callable[[Mapping[str, float]], None] = lambda _: None,
     ) -> None:
-        self.student, self.figures, self.began, self.told = student, figures, began, told
+        self.student, self.figures, self.began = student, figures, began
+        self.told, self.watch = told, watch
         self.settings = student.settings
         self.taught = [one for one in lessons if one.kind in TAUGHT]
         self.comparisons = comparisons
@@ -313,6 +319,8 @@ class _Round:
         check_finite(means["taught"], "loss")
         self.figures.held_neighbours += 0.2 * (means["near"] - self.figures.held_neighbours)
         self.figures.held_general += 0.2 * (means["far"] - self.figures.held_general)
+        compared = _mean(self.last[one.id] for one in batch if isinstance(one, Comparison))
+        self.watch({"step": self.figures.steps, "loss": means["taught"] + math.log(2) * compared})
         self.figures.steps += 1
 
     def _backward(self, part: Row, counts: Mapping[str, int], sums: dict[str, float]) -> None:

@@ -1,7 +1,7 @@
 """Conversations to learn from, in OpenAI's fine-tuning format: read and checked. Knows no tokenizer."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,59 @@ class Chat:
     place: str
     prompt: ChatPrompt
     taught: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A conversation with a better and a worse answer."""
+
+    place: str
+    messages: tuple[dict[str, str], ...]
+    chosen: str
+    rejected: str
+
+    @property
+    def chats(self) -> tuple[Chat, Chat]:
+        """The conversation with each of its answers."""
+        first, second = (
+            chat_of(self.place, [*self.messages, {"role": "assistant", "content": text}], ())
+            for text in (self.chosen, self.rejected)
+        )
+        return first, second
+
+
+def pairs_of(name: str, lines: Iterable[bytes]) -> Iterator[Pair]:
+    """The pairs of a JSONL file in OpenAI's preference format. Raises InvalidRequest naming file and line."""
+    for place, row in json_objects(name, lines):
+        asked = row.get("input")
+        messages = asked.get("messages") if isinstance(asked, dict) else None
+        if not isinstance(messages, list) or not messages or (asked or {}).get("tools"):
+            raise InvalidRequest(f"{place}: input needs a list of messages, and no tools")
+        chosen, rejected = (
+            _answer(place, name, row) for name in ("preferred_output", "non_preferred_output")
+        )
+        if chosen == rejected:
+            raise InvalidRequest(f"{place}: both outputs are the same")
+        chat = chat_of(place, [*messages, {"role": "assistant", "content": chosen}], ())
+        *before, _ = chat.prompt.messages
+        if before[-1]["role"] != "user":
+            raise InvalidRequest(f"{place}: the last message of input must be the user's")
+        told = tuple({"role": str(one["role"]), "content": str(one.get("content"))} for one in before)
+        yield Pair(place, told, chosen, rejected)
+
+
+def has_pairs(content: bytes) -> bool:
+    """Whether a file's first line is in the preference format."""
+    line = next((one for one in content.split(b"\n", 100) if one.strip()), b"")
+    return b'"preferred_output"' in line
+
+
+def _answer(place: str, name: str, row: Mapping[str, Any]) -> str:
+    """The text of the one answer under a name."""
+    match row.get(name):
+        case [{"role": "assistant", "content": str(text)}] if text.strip():
+            return text
+    raise InvalidRequest(f"{place}: {name} must be a list of one message of role assistant with a text")
 
 
 def chats_of(name: str, lines: Iterable[bytes]) -> Iterator[Chat]:

@@ -10,6 +10,7 @@ import typer
 from cluster.commands.train_data import data
 from cluster.commands.train_long import long_context
 from cluster.commands.train_modes import evaluate, profile
+from cluster.commands.train_preferences import preferences
 from cluster.context import USAGE, JsonFlag, emit, fail, note, settings_of, show_table
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 app.command("long-context")(long_context)
+app.command("preferences")(preferences)
 app.command("eval")(evaluate)
 app.command("profile")(profile)
 app.command("data")(data)

@@ -22,6 +22,8 @@ from serve.tuning_wire import (
     FineTuningJobEvent,
     JobError,
     JobPage,
+    TunedDpo,
+    TunedDpoHyperparameters,
     TunedHyperparameters,
     TunedMethod,
     TunedSupervised,
@@ -128,7 +130,7 @@ async def get_log(job_id: str, services: ServicesDep, user: UserDep) -> Response
 
 def job_object(job: Job) -> FineTuningJob:
     """OpenAI's fine_tuning.job."""
-    chosen = TunedHyperparameters(**job.hyperparameters)
+    chosen = _chosen(job)
     ended = job.status in ENDED
     failed = JobError(code="training_failed", message=job.error, param=None) if job.error else None
     return FineTuningJob(
@@ -149,8 +151,19 @@ def job_object(job: Job) -> FineTuningJob:
         estimated_finish=int(job.expected_end) if job.expected_end is not None else None,
         integrations=[],
         metadata=dict(job.metadata) if job.metadata is not None else None,
-        method=TunedMethod(supervised=TunedSupervised(hyperparameters=chosen)),
+        method=_method(chosen),
     )
+
+
+def _chosen(job: Job) -> TunedHyperparameters:
+    kind = TunedDpoHyperparameters if "beta" in job.hyperparameters else TunedHyperparameters
+    return kind(**job.hyperparameters)
+
+
+def _method(chosen: TunedHyperparameters) -> TunedMethod:
+    if isinstance(chosen, TunedDpoHyperparameters):
+        return TunedMethod(type="dpo", dpo=TunedDpo(hyperparameters=chosen))
+    return TunedMethod(supervised=TunedSupervised(hyperparameters=chosen))
 
 
 def event_object(job: Job, event: JobEvent) -> FineTuningJobEvent:

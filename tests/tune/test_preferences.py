@@ -1,5 +1,6 @@
 """Losses of compared answers, and a small model that learns from them."""
 
+import json
 import math
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from configs.learning import LearningSettings
+from tune import dpo
 from tune.examples import Preference, Scored
 from tune.incremental import Student
 from tune.preferences import Comparison, advantages, apart, comparison, gained, pair_loss, texts, units
@@ -121,3 +123,27 @@ def test_a_model_learns_which_answers_are_better(tiny_model: Path, tmp_path: Pat
     assert figures.steps < 2 * SETTINGS.epochs
     student.export(tmp_path / "adapter", ["e1"], None, figures)
     assert '"ordered_after": 1' in (tmp_path / "adapter" / "manifest.json").read_text()
+
+
+def test_a_job_on_a_file_of_pairs_leaves_an_adapter_and_its_figures(tiny_model: Path, tmp_path: Path) -> None:
+    answers = {"preferred_output": "the cat", "non_preferred_output": "the hat"}
+    row = {"input": {"messages": asked("the mat?")}} | {
+        name: [{"role": "assistant", "content": text}] for name, text in answers.items()
+    }
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(row) + "\n")
+    more = {"general": 0, "epochs": 3, "preference_stop": 0.0}
+    config = {
+        "method": "dpo",
+        "model": "tiny",
+        "learning": SETTINGS.model_copy(update=more).model_dump(mode="json"),
+        "data": [{"kind": "chat", "path": str(tmp_path / "pairs.jsonl")}],
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    found = dpo.task(tmp_path / "config.yaml")
+    steps: list[float] = []
+    adapter = dpo.train(found, tiny_model, tmp_path, lambda _: None, lambda one: steps.append(one["step"]))
+    assert steps == [0, 1, 2]
+    assert '"ordered_after"' in (adapter / "manifest.json").read_text()
+    told = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert told[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)
+    assert told[2]["loss"] < told[0]["loss"]

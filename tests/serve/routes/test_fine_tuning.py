@@ -198,7 +198,8 @@ async def test_what_cannot_be_trained_is_refused_before_anything_starts(http: ht
         "training_file invalid_file_format"
     )
     assert (await refused("purpose 'assistants'", validation_file=text.id)).startswith("validation_file")
-    assert (await refused("only 'supervised'", method={"type": "dpo"})).startswith("method.type")
+    assert (await refused("supervised and dpo", method={"type": "reinforcement"})).startswith("method.type")
+    assert (await refused("input needs", method={"type": "dpo"})).startswith("training_file")
     assert (await refused("12 examples there are", hyperparameters={"batch_size": 13})).startswith("method")
     await refused("n_epochs is at most 50", hyperparameters={"n_epochs": 51})
     long = lines(11) + lines(1).replace(b"Number 0.", b"v. " * 25_000)
@@ -207,6 +208,51 @@ async def test_what_cannot_be_trained_is_refused_before_anything_starts(http: ht
     assert (await ann.fine_tuning.jobs.list()).data == []
     with pytest.raises(NotFoundError):
         await ann.fine_tuning.jobs.retrieve("ftjob-none")
+
+
+def pair(number: int, **more: Any) -> dict[str, Any]:
+    answers = {"preferred_output": f"Number {number}.", "non_preferred_output": "Nobody."}
+    told = {name: [{"role": "assistant", "content": text}] for name, text in answers.items()}
+    asked = {"messages": [{"role": "user", "content": f"Who is {number}?"}], "tools": []}
+    return {"input": asked, **told, **more}
+
+
+def paired(*rows: dict[str, Any]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+async def test_pairs_of_answers_are_trained_on_by_dpo(
+    http: httpx.AsyncClient, documents_services: Services
+) -> None:
+    ann = openai_of(http, "a")
+    dpo: Any = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.3, "n_epochs": 2, "batch_size": 5}}}
+    file = await ann.files.create(file=("p.jsonl", paired(*map(pair, range(12)))), purpose="fine-tune")
+    job = await ann.fine_tuning.jobs.create(model=MODEL, training_file=file.id, seed=3, method=dpo)
+    assert job.method is not None
+    assert job.method.dpo is not None
+    assert job.method.supervised is None
+    assert job.method.dpo.hyperparameters.to_dict()["beta"] == 0.3  # type: ignore[union-attr]
+    told = await streamed(http, job.id)
+    assert told[-1]["message"] == "The job has successfully completed"
+    assert [one["data"]["total_steps"] for one in told if one["type"] == "metrics"] == [6] * 6
+    config = json.loads((documents_services.settings.home / "jobs" / job.id / "config.yaml").read_text())
+    assert (config["method"], config["learning"]["preference_beta"]) == ("dpo", 0.3)
+    with pytest.raises(BadRequestError, match="no list of messages"):
+        await ann.fine_tuning.jobs.create(model=MODEL, training_file=file.id)
+    with pytest.raises(BadRequestError, match="takes no validation_file"):
+        await ann.fine_tuning.jobs.create(
+            model=MODEL, training_file=file.id, validation_file=file.id, method=dpo
+        )
+    same = {"preferred_output": pair(1)["non_preferred_output"]}
+    for row, fault in (
+        (pair(1, **same), "p.jsonl:1: both outputs are the same"),
+        (pair(1, preferred_output="Me."), "preferred_output must be a list"),
+        (pair(1, input={"messages": []}), "input needs a list of messages"),
+        (pair(1, input={"messages": [{"role": "assistant", "content": "Hm."}]}), "must be the user's"),
+        (pair(1, input={"messages": [{"role": "bee", "content": "Hm."}]}), "role 'bee'"),
+    ):
+        with pytest.raises(BadRequestError, match=fault):
+            await ann.files.create(file=("p.jsonl", paired(row)), purpose="fine-tune")
 
 
 @pytest.mark.parametrize(
