@@ -98,7 +98,7 @@ class RankerObjective(Section):
     """Features of what the best of the first round say of the others."""
 
 
-Reading = Literal["full", "window", "compressed", "retrieved"]
+Reading = Literal["full", "window", "compressed", "retrieved", "gathered"]
 LongKind = Literal["needle", "keys", "values", "variables", "common", "count", "passages"]
 
 
@@ -108,13 +108,11 @@ class LongObjective(Section):
     model: str = "smollm2-135m"
     """Alias from the model registry, or a path to a local model directory."""
     reading: Reading = "full"
-    """All of a text; its first tokens and a window; what the compressor keeps; the passages found."""
+    """All of a text; first tokens and a window; what the compressor keeps; passages; sentences of them."""
     budget: int = Field(default=1024, ge=64)
     """Tokens of a text that are read, or kept of it, where it is not read whole."""
     sinks: int = Field(default=16, ge=0)
     """First tokens that a window never drops."""
-    asked: bool = False
-    """Compressed: the sentences nearest to the question gain; a text then reads otherwise for each."""
     lengths: tuple[int, ...] = Field(default=(1024, 2048, 4096, 8192), min_length=1)
     """Tokens of a text with its question and answer."""
     texts: int = Field(default=3, ge=1)

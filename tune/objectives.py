@@ -14,6 +14,7 @@ from actors.messages import InvalidRequest, PalError
 from configs.objectives import Branin, CommandObjective, FunctionSettings, Hartmann6
 from tune.objective_compression import compression
 from tune.objective_learning import learning
+from tune.objective_long import long
 from tune.objective_ranker import ranker
 from tune.trials import LOG, Reporter
 
@@ -99,5 +100,6 @@ FUNCTIONS: Mapping[str, Objective] = {
     "learning": learning,
     "compression": compression,
     "ranker": ranker,
+    "long": long,
     "command": command,
 }

@@ -145,7 +145,7 @@ def _needles(draw: random.Random) -> tuple[list[str], str, tuple[str, ...]]:
     return facts, wanted, tuple(number for _, number in asked)
 
 
-def _variables(draw: random.Random) -> tuple[list[str], str, tuple[str, ...]]:
+def variables(draw: random.Random) -> tuple[list[str], str, tuple[str, ...]]:
     """Two chains of names that pass a value on, link by link in the text's order."""
     names = [f"{letter}{number}" for letter in "BCDFGHKLMNPQRSTVXZ" for number in range(10, 100)]
     held = draw.sample(names, 2 * CHAIN)
@@ -163,5 +163,5 @@ def _variables(draw: random.Random) -> tuple[list[str], str, tuple[str, ...]]:
 _MAKE: dict[Kind, Callable[[random.Random], tuple[list[str], str, tuple[str, ...]]]] = {
     "needle": _needle,
     "needles": _needles,
-    "variables": _variables,
+    "variables": variables,
 }
