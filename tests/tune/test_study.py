@@ -7,8 +7,8 @@ from typing import Any
 
 from actors.training.rounds import LESSONS, ORDER, RECORDS
 from configs.learning import LearningSettings
-from tune.examples import Fact
-from tune.study import Order, Taught, exam_of, examples_of, gathered, order_of, study, taught_of
+from tune.examples import Fact, Preference
+from tune.study import Order, Taught, _learn, exam_of, examples_of, gathered, order_of, study, taught_of
 
 
 def fact(number: int, attribute: str, value: str, statement: str, subject: str = "user") -> Fact:
@@ -90,3 +90,14 @@ def test_comparisons_are_taught_with_their_ids_also_those_of_earlier_rounds(tmp_
     assert {one.id for one in taught.compared} == {"c1", "c2"}
     assert set(taught.events) == {"e1", "e2"}
     assert not exam_of(taught, LearningSettings()).questions
+
+
+def test_comparisons_alone_make_an_adapter_that_names_their_ids(tiny_model: Path, tmp_path: Path) -> None:
+    settings = LearningSettings(rank=4, depth=0.34, general=2, texts=2, text_tokens=8, epochs=3)
+    asked = ({"role": "user", "content": "the mat?"},)
+    pair = Preference(id="c1", messages=asked, chosen="the cat", rejected="the hat", events=("e1",))
+    order = Order("ann", tiny_model, None, frozenset(), frozenset(), ("ann",), settings, None)  # type: ignore[arg-type]
+    taught = Taught(facts=(), mine=(), exchanges=(), compared=(pair,))
+    scores = _learn(tmp_path / "candidate", order, taught, lambda _: None)
+    assert {"ordered_before", "ordered_after"} <= scores.keys()
+    assert json.loads((tmp_path / "candidate" / "manifest.json").read_text())["events"] == ["e1"]
