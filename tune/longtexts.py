@@ -149,7 +149,7 @@ def _facts(
     if "values" in kinds:
         asked.append(_values(told[needles:]))
     if "variables" in kinds:
-        asked += _variables(draw)
+        asked.append(_variables(draw))
     if {"common", "count"} & {*kinds}:
         asked += _sightings(length, draw)
     placed: list[tuple[float, str]] = []
@@ -190,10 +190,12 @@ def _values(told: Sequence[tuple[str, str]]) -> _Asked:
     )
 
 
-def _variables(draw: random.Random) -> list[_Asked]:
+def _variables(draw: random.Random) -> _Asked:
     """Two chains of names that pass a value on; the first one is asked for."""
     facts, question, names = synthetic.variables(draw)
-    return [_Asked("variables", question, "The names are", tuple((name,) for name in names), tuple(facts))]
+    value = facts[0].removesuffix(".").rpartition(" ")[2]
+    opening = f"The names that have the value {value} are"
+    return _Asked("variables", question, opening, tuple((name,) for name in names), tuple(facts))
 
 
 def _sightings(length: int, draw: random.Random) -> list[_Asked]:
@@ -211,8 +213,16 @@ def _sightings(length: int, draw: random.Random) -> list[_Asked]:
     most = f"Which {SEEN} animals are seen most often? {NAMES}."
     often = f"How many times is {_a(counted)} seen? {NUMBERS.replace('numbers', 'number')}."
     return [
-        _Asked("common", most, "The animals are", wanted, tuple(map(_seen, animals[:SEEN]))),
-        _Asked("count", often, "The number is", ((str(times[counted]),),), tuple(facts)),
+        _Asked(
+            "common",
+            most,
+            "The animals that are seen most often are the",
+            wanted,
+            tuple(map(_seen, animals[:SEEN])),
+        ),
+        _Asked(
+            "count", often, f"{_a(counted).capitalize()} is seen", ((str(times[counted]),),), tuple(facts)
+        ),
     ]
 
 
