@@ -12,7 +12,7 @@ from pathlib import Path
 from actors.memory.questions import content_words
 from benchmarks import dialogues
 from benchmarks.compression_data import Case, Question
-from benchmarks.locomo import Conversation
+from tune.locomo import Conversation
 
 ROOT = Path(__file__).parents[1]
 DIALOGUE_SEED = 4242

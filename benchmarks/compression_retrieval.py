@@ -17,13 +17,13 @@ from actors.compression.joint import Part, gather
 from actors.compression.reward import find
 from actors.compression.shortening import Shortened, Shortener
 from actors.embedder import Embedder
-from benchmarks.locomo import Conversation
-from benchmarks.locomo import load as conversations_of
 from benchmarks.memory_arms import ours as recalled
 from benchmarks.qa_corpus import USER, Corpus, Remembering, build
 from benchmarks.qa_data import Asked, load
 from configs.schema import CompressionSettings, Settings
 from tune.bootstrap import Bootstrap
+from tune.locomo import Conversation
+from tune.locomo import load as conversations_of
 
 SIZES = (150, 300, 600)
 """Tokens of what was retrieved that fit into the prompt."""

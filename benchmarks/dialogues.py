@@ -15,7 +15,7 @@ import yaml
 
 from actors.memory.held import Turn
 from actors.memory.questions import content_words
-from benchmarks.locomo import Asked, Conversation
+from tune.locomo import Asked, Conversation
 
 TEMPLATES = Path(__file__).with_suffix(".yaml")
 DAY_S = 86400.0

@@ -27,12 +27,13 @@ import typer
 from actors.embedder import Embedder
 from benchmarks import memory_arms as arms
 from benchmarks import memory_load
-from benchmarks.locomo import CATEGORIES, Conversation, K, Recalled, figures, load, recalled
+from benchmarks.locomo import CATEGORIES, K, Recalled, figures, recalled
 from benchmarks.memory_load import Load
 from benchmarks.peers import peer
 from benchmarks.qa_corpus import Remembering
 from configs.load import load as load_settings
 from configs.schema import Settings
+from tune.locomo import Conversation, load
 
 OURS = "ours"
 CROSS_VALIDATED = "ours, cross-validated"

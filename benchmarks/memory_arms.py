@@ -18,16 +18,18 @@ from actors.compressor import Compressor
 from actors.generator import Generator
 from actors.keeper import Keeper
 from actors.memory.fulltext import TOKENIZER, expression
+from actors.memory.held import Turn
 from actors.memory.questions import content_words
 from actors.memory.ranker import save
 from actors.memory.records import NewMemory
 from actors.memory.training import Lesson, learn, prepare
-from benchmarks.locomo import Conversation, K, Turn
+from benchmarks.locomo import K
 from benchmarks.peers import Peer
 from benchmarks.qa_corpus import Remembering, Vectors
 from configs.schema import Settings
 from serve import remembering
 from serve.services import Services
+from tune.locomo import Conversation
 
 Floats = NDArray[np.float64]
 Rankings = list[list[str]]

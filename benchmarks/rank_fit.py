@@ -20,8 +20,9 @@ from actors.memory.sentences import sentences
 from actors.memory.training import Lesson, Prepared, learn, prepare
 from actors.models.encoder import load_encoder
 from benchmarks import dialogues
-from benchmarks.locomo import Conversation, K, mean
+from benchmarks.locomo import K, mean
 from configs.load import load as load_settings
+from tune.locomo import lesson_of
 from tune.objective_ranker import recalled
 from tune.vectors import Vectorised
 
@@ -60,13 +61,6 @@ def training_data(squad: Path) -> list[Lesson]:
     """Generated conversations, then articles."""
     talks = dialogues.generate(SEED, CONVERSATIONS, QUESTIONS)
     return [lesson_of(talk) for talk in talks] + articles(squad)
-
-
-def lesson_of(conversation: Conversation) -> Lesson:
-    """A conversation as training takes it."""
-    return Lesson(
-        conversation.turns, tuple((one.text, frozenset(one.evidence)) for one in conversation.asked)
-    )
 
 
 def articles(path: Path) -> list[Lesson]:

@@ -19,9 +19,9 @@ from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.recollection import FIRST, SECOND, recollect
 from actors.memory.training import NEAR_RIDGE, Prepared, group, prepare
 from actors.models.encoder import load_encoder
-from benchmarks.locomo import CATEGORIES, Asked, Recalled, figures, load, recalled
-from benchmarks.rank_fit import lesson_of
+from benchmarks.locomo import CATEGORIES, Recalled, figures, recalled
 from configs.load import load as load_settings
+from tune.locomo import Asked, lesson_of, load
 from tune.objective_ranker import PARTS, first_alone, without, wordless
 from tune.vectors import Vectorised
 

@@ -77,7 +77,7 @@ class RankerObjective(Section):
     """Memories are ranked by the shipped weights, parts of which may be off. Nothing is learned."""
 
     examples: Path | None = None
-    """Conversations with questions in JSONL, as `pal memory train-ranker` takes them."""
+    """Conversations with questions: LoCoMo's JSON, or JSONL as `pal memory train-ranker` takes them."""
     vectors: Path | None = None
     """A file that keeps computed vectors between trials."""
     limit: int = Field(default=10, ge=1)

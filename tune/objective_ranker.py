@@ -6,11 +6,12 @@ from dataclasses import replace
 from actors.memory.cues import CUES
 from actors.memory.ranker import SHIPPED, Ranker
 from actors.memory.recollection import recollect
-from actors.memory.training import Prepared, prepare, read_examples
+from actors.memory.training import Prepared, prepare
 from actors.messages import InvalidRequest
 from actors.models.encoder import load_encoder
 from configs.load import load
 from configs.objectives import RankerObjective
+from tune.sources import conversations
 from tune.trials import Item, Reporter
 from tune.vectors import Vectorised
 
@@ -32,7 +33,7 @@ def ranker(settings: RankerObjective, report: Reporter) -> None:
     """Every question of every conversation; those about the same session are a group."""
     if settings.examples is None:
         raise InvalidRequest("objective ranker needs base.examples, a file of conversations with questions")
-    lessons = read_examples(settings.examples)
+    lessons = conversations(settings.examples)
     encoder = Vectorised(load_encoder(load().settings), settings.vectors) if settings.by_vector else None
     weights = weights_of(settings)
     items: list[Item] = []

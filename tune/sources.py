@@ -1,12 +1,15 @@
-"""Reads texts and questions from what people have: files, directories, JSON lines, SQuAD, Hugging Face."""
+"""Reads texts and questions from what people have: files, directories, SQuAD, LoCoMo, Hugging Face."""
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from actors.compression.words import split
+from actors.memory.training import Lesson, read_examples
 from actors.messages import InvalidRequest
+from tune import locomo
 from tune.records import Question, Record, json_lines, questions_of, text_of
 
 HUB = "hf:"
@@ -39,6 +42,18 @@ def read(source: str, domain: str) -> list[Record]:
     if path.suffix == ".json":
         return list(_squad(path, domain))
     return _file(path, path.name, domain)
+
+
+def conversations(path: Path) -> list[Lesson]:
+    """Conversations with questions about them: LoCoMo's JSON, or JSON lines as `read_examples` takes them.
+
+    Raises InvalidRequest naming what is wrong.
+    """
+    if not path.is_file():
+        raise InvalidRequest(f"there is no file {path}: give LoCoMo's JSON, or a JSON line a conversation")
+    if path.suffix == ".jsonl":
+        return read_examples(path)
+    return [locomo.lesson_of(one) for one in locomo.load(path, captions=True)]
 
 
 def text_files(folder: Path) -> list[Path]:
@@ -139,7 +154,18 @@ def _hub(name: str, domain: str) -> list[Record]:
     from actors.models.hub import fetch_dataset
 
     found = rows(fetch_dataset(name, part or "train"))
-    return [record for number, row in enumerate(found) for record in from_row(name, number, row, domain)]
+    given = [record for number, row in enumerate(found) for record in from_row(name, number, row, domain)]
+    return merged(given)
+
+
+def merged(records: Sequence[Record]) -> list[Record]:
+    """Records of which each text stands once, with all its questions: a data set's row has one of them."""
+    found: dict[tuple[str, str], Record] = {}
+    for one in records:
+        first = found.get((one.document, one.text))
+        asked = (*first.questions, *one.questions) if first else one.questions
+        found[one.document, one.text] = replace(first or one, questions=asked)
+    return list(found.values())
 
 
 def from_row(name: str, number: int, row: dict[str, Any], domain: str) -> Sequence[Record]:

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks.locomo import Asked, Conversation, Turn, recalled
+from actors.memory.held import Turn
+from benchmarks.locomo import recalled
 from benchmarks.memory import OURS, ahead, app, report_of
 from benchmarks.memory_arms import FTS5, FUSION, RECIPROCAL, Given, by_words
+from tune.locomo import Asked, Conversation
 
 TEXTS = ("I adopted a kitten.", "How lovely!", "The piano needs tuning.", "I swim every morning.")
 

@@ -103,3 +103,41 @@ def test_offline_a_data_set_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(NotReady, match="could not reach the Hugging Face Hub for the data set 'squad'"):
         sources.read("hf:squad", "kind")
+
+
+def test_questions_of_several_rows_about_one_text_come_together() -> None:
+    row = {"title": "T", "context": "Anna is 40.", "question": "Who?", "answers": {"text": ["Anna"]}}
+    other = {**row, "question": "Age?", "answers": {"text": ["40"]}}
+    rows = [
+        one for number, given in enumerate((row, other)) for one in sources.from_row("x", number, given, "k")
+    ]
+    (record,) = sources.merged(rows)
+    assert record.questions == (Question("Who?", ("Anna",)), Question("Age?", ("40",)))
+
+
+def test_conversations_are_read_in_locomos_form(tmp_path: Path) -> None:
+    said = [
+        {"speaker": "Ada", "dia_id": "D1:1", "text": "I moved to Porto.", "blip_caption": "a river"},
+        {"speaker": "Bo", "dia_id": "D1:2", "text": "How lovely!"},
+    ]
+    asked = [
+        {"question": "Where does Ada live?", "evidence": ["D1:1"], "category": 4},
+        {"question": "Who knows?", "evidence": ["D9:9"], "category": 4},
+        {"question": "Why?", "evidence": [], "category": 5},
+    ]
+    talk = {"speaker_a": "Ada", "speaker_b": "Bo", "session_1_date_time": "1:56 pm on 8 May, 2023"}
+    path = tmp_path / "locomo.json"
+    path.write_text(
+        json.dumps([{"sample_id": "c", "conversation": {**talk, "session_1": said}, "qa": asked}])
+    )
+    (lesson,) = sources.conversations(path)
+    assert [turn.text for turn in lesson.turns] == [
+        "I moved to Porto. [shares a photo: a river]",
+        "How lovely!",
+    ]
+    assert lesson.questions == (("Where does Ada live?", frozenset({"D1:1"})),)
+    path.write_text('[{"sample_id": "c"}]')
+    with pytest.raises(InvalidRequest, match="has not LoCoMo's form"):
+        sources.conversations(path)
+    with pytest.raises(InvalidRequest, match="give LoCoMo's JSON"):
+        sources.conversations(tmp_path / "none.json")
