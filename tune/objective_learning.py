@@ -83,7 +83,8 @@ def exam(settings: LearningObjective, how: LearningSettings, facts: Sequence[Fac
     if settings.probes == "all":
         probes = (*probes, *probing.triggers(), *probing.canaries())
     else:
-        probes = tuple(one for one in probes if one.slice == "general")[: settings.general]
+        known = [one for one in probes if one.slice == "general"]
+        probes = tuple(known[:: max(1, len(known) // max(1, settings.general))][: settings.general])
     return Exam(questions=asked, probes=probes, texts=probing.texts()[: settings.texts])
 
 
