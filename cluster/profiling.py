@@ -1,6 +1,7 @@
 """Watches a command and all processes that it begins: time, memory, Ray's object store. Knows no command."""
 
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -75,6 +76,7 @@ def watch(arguments: Sequence[str], environ: Mapping[str, str], flame: Path, rat
     record = [str(spy), "record", "--subprocesses", "--function", "--rate", str(rate), "--output", str(flame)]
     command = [*record, "--", sys.executable, "-c", RUN, str(code), *arguments]
     found, began = Watched(), time.monotonic()
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the command's, which is told of it too
     with subprocess.Popen(command, env=dict(environ), stderr=subprocess.PIPE, text=True) as ran:
         over = threading.Event()
         looks = threading.Thread(target=_look, args=(psutil.Process(ran.pid), found, over), daemon=True)
@@ -86,6 +88,7 @@ def watch(arguments: Sequence[str], environ: Mapping[str, str], flame: Path, rat
         ran.wait()
         over.set()
         looks.join()
+    signal.signal(signal.SIGINT, before)
     found.code = int(code.read_text()) if code.is_file() else FAILED
     code.unlink(missing_ok=True)
     found.seconds = time.monotonic() - began
