@@ -77,16 +77,22 @@ class LearningSettings(Section):
     """Weight of what answers that were compared teach, beside exchanges that are taught."""
     preference_beta: float = Field(default=0.1, gt=0)
     """How soon a better answer has gained enough on a worse one: the smaller, the more it has to gain."""
-    preference_nll: float = Field(default=0.2, ge=0)
+    preference_nll: float = Field(default=0.5, ge=0)
     """Weight of the better answer's own likelihood, without which both of a pair may become unlikely."""
-    preference_stop: float = Field(default=0.3, ge=0)
+    preference_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate at its highest, in place of `rate`, where nothing but comparisons is learned from."""
+    preference_hold: float = Field(default=12.0, ge=0)
+    """In place of hold_general where there are comparisons: a manner of answering spreads to all texts."""
+    preference_texts: int = Field(default=24, ge=0)
+    """Passages that the model writes itself where there are comparisons, if these are more than `texts`."""
+    preference_stop: float = Field(default=0.15, ge=0)
     """Share of the loss of comparisons, on average over all of them, at which they are learned."""
     preference_unseen: int = Field(default=5, ge=0)
     """Of so many comparisons one is kept for asking whether it went the right way; 0 keeps none."""
     reward_clip: float = Field(default=0.4, gt=0, lt=1)
     """By how much a scored answer's tokens become likelier or unlikelier until nothing pushes further."""
     batch: int = Field(default=10, ge=1)
-    """Taught exchanges and comparisons of one step."""
+    """Taught exchanges of one step, and answers that are compared."""
     row_tokens: int = Field(default=320, ge=32)
     """Tokens that are computed together."""
     epochs: int = Field(default=6, ge=1)

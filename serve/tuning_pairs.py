@@ -29,8 +29,8 @@ def training_tree(
     learning = {
         "rank": base.rank,
         "epochs": chosen["n_epochs"],
-        "batch": chosen["batch_size"],
-        "rate": base.rate * chosen["learning_rate_multiplier"],
+        "batch": 2 * chosen["batch_size"],
+        "preference_rate": base.preference_rate * chosen["learning_rate_multiplier"],
         "preference_beta": chosen["beta"],
         "preference_stop": 0.0,
         "preference_unseen": 0,

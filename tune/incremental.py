@@ -193,11 +193,12 @@ class Student:
     def _passages(self) -> list[Lesson]:
         """Texts that the model draws from itself."""
         settings = self.settings
-        if not settings.texts:
+        count = max(settings.texts, settings.preference_texts) if self.comparisons else settings.texts
+        if not count:
             return []
         draw = torch.Generator().manual_seed(settings.seed)
         begin = self.tokenizer.specials.get("<|endoftext|>")
-        openers = random.Random(settings.seed).choices(OPENERS, k=settings.texts)
+        openers = random.Random(settings.seed).choices(OPENERS, k=count)
         starts = [[*([begin] if begin is not None else []), *self.tokenizer.encode(one)] for one in openers]
         rests = replies(self.model, starts, self.ends, settings.text_tokens, draw)
         return [
@@ -258,6 +259,8 @@ class _Round:
         self.taught = [one for one in lessons if one.kind in TAUGHT]
         self.comparisons = comparisons
         self.all: list[Lesson | Comparison] = [*self.taught, *comparisons]
+        self.rate = self.settings.rate if self.taught else self.settings.preference_rate
+        self.hold = self.settings.preference_hold if comparisons else self.settings.hold_general
         self.near = [one for one in lessons if one.kind == "unknown"]
         self.far = [one for one in lessons if one.kind in ("general", "text")]
         self.last: dict[str, float] = {}
@@ -267,11 +270,11 @@ class _Round:
 
     def run(self) -> None:
         """Until it knows, or its time or epochs are over."""
-        steps = self.settings.epochs * math.ceil(len(self.all) / self.settings.batch)
+        steps = self.settings.epochs * len(self._batches(self.all))
         for epoch in range(self.settings.epochs):
             order = self._mixed([one for one in self.all if self._due(one, epoch)])
-            for at in range(0, len(order), self.settings.batch):
-                self._step(order[at : at + self.settings.batch], self.figures.steps / steps)
+            for batch in self._batches(order):
+                self._step(batch, self.figures.steps / steps)
                 if time.process_time() - self.began > self.settings.cpu_seconds:
                     return
             self.figures.epochs = epoch + 1
@@ -289,6 +292,19 @@ class _Round:
                 and self.figures.compared <= self.settings.preference_stop
             ):
                 return
+
+    def _batches(self, order: Sequence[Lesson | Comparison]) -> list[list[Lesson | Comparison]]:
+        """What the steps of an epoch learn: so many answers each, or one comparison of more."""
+        found: list[list[Lesson | Comparison]] = []
+        room = 0
+        for one in order:
+            size = 1 if isinstance(one, Lesson) else len(one.answers)
+            if not found or size > room:
+                found.append([])
+                room = self.settings.batch
+            found[-1].append(one)
+            room -= size
+        return found
 
     def _mixed(self, lessons: Sequence[Lesson | Comparison]) -> list[Lesson | Comparison]:
         """In such an order that what teaches the same fact is as far apart as can be."""
@@ -361,7 +377,7 @@ class _Round:
             return "taught", lesson.weight
         if lesson.kind == "unknown":
             return "near", self.settings.hold_neighbours
-        return "far", self.settings.hold_general
+        return "far", self.hold
 
     def _change(self, at: float) -> None:
         settings, steps = self.settings, self.figures.steps
@@ -374,7 +390,7 @@ class _Round:
             )
         warm = min(1.0, (steps + 1) / max(1, settings.warmup))
         for group in self.optimiser.param_groups:
-            group["lr"] = settings.rate * warm * SCHEDULES[settings.schedule](min(1.0, at))
+            group["lr"] = self.rate * warm * SCHEDULES[settings.schedule](min(1.0, at))
         self.optimiser.step()
         self.optimiser.zero_grad()
 

@@ -25,6 +25,10 @@ SETTINGS = LearningSettings(
     row_tokens=60,
     batch=2,
     preference_unseen=0,
+    preference_rate=0.01,
+    preference_hold=0.5,
+    preference_texts=3,
+    preference_stop=0.3,
 )
 
 
