@@ -10,10 +10,11 @@ other half is asked about. Texts and short questions tell what else has changed.
 
 import argparse
 import json
+import math
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tune import probing
 from tune.exam import Exam, Question
 from tune.examples import Preference, Scored
 from tune.preferences import Compared
-from tune.scorecard import Answered, Arm, Scorecard
+from tune.scorecard import Answered, Scorecard
 from tune.teaching import general
 
 SIGNED = "Yours, Quill."
@@ -40,7 +41,7 @@ THINGS = (
 )
 TOKENS = 28
 """Of the answers that are compared."""
-MOST_ACCURACY_LEFT, MOST_PERPLEXITY = 0.9, 1.04
+LEAST_ORDERED, MOST_PERPLEXITY = 0.9, 1.04
 """Bars: at least this share in the right order, at most so many times the perplexity of the base model."""
 
 
@@ -112,43 +113,33 @@ def _measured(options: argparse.Namespace, part: str, seed: int) -> dict[str, An
     )
     probes = tuple(one for one in probing.questions() if one.slice == "general") if options.probes else ()
     card = Evaluator(options.model, options.out).measure(folder, Exam(questions=questions, probes=probes))
-    return _row(part, seed, card, [one.id for one in answers]) | {
-        "learned": len(answers) // 2,
-        "ordered_before": figures.ordered_before,
-        "ordered_after": figures.ordered_after,
-        "steps": figures.steps,
-        "left": figures.compared,
-        "cpu_seconds": spent,
-        "missed": figures.ordered_after < MOST_ACCURACY_LEFT
-        or max(_perplexities(card).values()) > MOST_PERPLEXITY,
-    }
-
-
-def _row(part: str, seed: int, card: Scorecard, ids: Sequence[str]) -> dict[str, Any]:
+    ids = frozenset(one.id for one in answers)
+    perplexity = _perplexities(card)
     return {
         "part": part,
         "seed": seed,
-        "perplexity": _perplexities(card),
-        **{
-            f"{name}_{when}": _right(arm, ids if name == "written" else None, ids)
-            for name in ("written", "short")
-            for when, arm in (("before", card.base), ("after", card.candidate))
-        },
+        "learned": len(answers) // 2,
+        **figures.ordered,
+        "written_before": _right(one for one in card.base.answers if one.item in ids),
+        "written_after": _right(one for one in card.candidate.answers if one.item in ids),
+        "short_before": _right(one for one in card.base.answers if one.item not in ids),
+        "short_after": _right(one for one in card.candidate.answers if one.item not in ids),
+        "perplexity": perplexity,
+        "steps": figures.steps,
+        "left": figures.compared,
+        "cpu_seconds": spent,
+        "missed": figures.ordered_after < LEAST_ORDERED or max(perplexity.values()) > MOST_PERPLEXITY,
     }
 
 
-def _right(arm: Arm, wanted: Sequence[str] | None, ids: Sequence[str]) -> float | None:
-    """Share of right answers, of some questions or of all others."""
-    found: list[Answered] = [
-        one for one in arm.answers if (one.item in ids if wanted is not None else one.item not in ids)
-    ]
-    return sum(one.right for one in found) / len(found) if found else None
+def _right(answers: Iterable[Answered]) -> float | None:
+    """Share of right answers; None of none."""
+    found = [one.right for one in answers]
+    return sum(found) / len(found) if found else None
 
 
 def _perplexities(card: Scorecard) -> dict[str, float]:
     """By kind of text, over those of the base model."""
-    import math
-
     found: dict[str, tuple[float, int]] = {}
     for now, before in zip(card.candidate.reads, card.base.reads, strict=True):
         nats, tokens = found.get(now.kind, (0.0, 0))
