@@ -1,7 +1,7 @@
 """Compared answers are learned into an adapter: are better ones likelier after, where nobody compared any?
 
     pal bench preferences -- --out DIR             # 20 pairs, then 20 conversations with 4 scored answers
-    pal bench preferences -- --out DIR --part scores --seeds 0,1,2 --set reward_clip=0.2
+    pal bench preferences -- --out DIR --part scores --seeds 0,1,2 --set preference_beta=0.2
 
 Questions are answered by the model itself; of each answer are made a better and a worse one (signed, and not
 signed), or four that begin in other words and have scores. Half of the conversations are learned from, the

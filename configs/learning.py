@@ -76,7 +76,7 @@ class LearningSettings(Section):
     preference_weight: float = Field(default=1.0, ge=0)
     """Weight of what answers that were compared teach, beside exchanges that are taught."""
     preference_beta: float = Field(default=0.1, gt=0)
-    """How soon a better answer has gained enough on a worse one: the smaller, the more it has to gain."""
+    """How soon a better answer has gained enough: the smaller, the more nats it has to gain."""
     preference_nll: float = Field(default=0.5, ge=0)
     """Weight of the better answer's own likelihood, without which both of a pair may become unlikely."""
     preference_rate: float = Field(default=1e-3, gt=0)
@@ -89,8 +89,6 @@ class LearningSettings(Section):
     """Share of the loss of comparisons, on average over all of them, at which they are learned."""
     preference_unseen: int = Field(default=5, ge=0)
     """Of so many comparisons one is kept for asking whether it went the right way; 0 keeps none."""
-    reward_clip: float = Field(default=0.4, gt=0, lt=1)
-    """By how much a scored answer's tokens become likelier or unlikelier until nothing pushes further."""
     batch: int = Field(default=10, ge=1)
     """Taught exchanges of one step, and answers that are compared."""
     row_tokens: int = Field(default=320, ge=32)

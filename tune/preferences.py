@@ -72,10 +72,9 @@ class Unit:
         held: list[Any] = before
         if self.of.pair:
             return pair_loss(now, held, settings.preference_beta, settings.preference_nll)
-        advantage, size = self.of.advantages[self.places[0]], len(self.of.answers)
-        gain = gained(now[0], held[0], advantage, settings.reward_clip)
-        most = settings.reward_clip * sum(map(abs, self.of.advantages))
-        return -gain / size, 1 / size - float(gain.detach()) / most
+        beta, size = settings.preference_beta, len(self.of.answers)
+        gain = beta / size * gained(now[0], held[0], self.of.advantages[self.places[0]], beta)
+        return -gain, 1 / size - float(gain.detach())
 
 
 def pair_loss(
@@ -91,17 +90,17 @@ def pair_loss(
     return asked - nll * now[0].mean(), float(asked.detach()) / math.log(2)
 
 
-def gained(now_N: Tensor, before_N: Tensor, advantage: float, clip: float) -> Tensor:
-    """What an answer's new likelihood is worth: GRPO's clipped surrogate (Shao et al. 2024, eq. 3), to raise.
+def gained(now_N: Tensor, before_N: Tensor, advantage: float, beta: float) -> Tensor:
+    """What an answer's new likelihood is worth: advantage times the nats it gained, up to where that ends.
 
-    The answers were given and not drawn by the model, and nobody knows how likely they were to whoever wrote
-    them; so no ratio can make the gradient that of the expected reward. The ratio is to the model as it was.
-    It begins as log-likelihood weighted by advantage and ends where an answer is by `clip` likelier or
-    unlikelier, token by token. Weighted log-likelihood alone has no end below: an answer worse than the mean
-    would be pushed down for ever, and with it all that is written alike.
+    GRPO's surrogate (Shao et al. 2024, eq. 3) is of answers that the model drew: a clipped ratio to the model
+    that drew them. These were given, and nobody knows how likely they were to whoever wrote them: no ratio
+    makes their gradient that of the expected reward. So it is log-likelihood weighted by advantage. That alone
+    has no end: an answer worse than the mean would be pushed down for ever, and with it all that is written
+    alike. It ends where the best policy under reward less beta times KL has the answer, advantage / beta nats
+    from the model as it was (Rafailov et al. 2023, eq. 4, but for a constant).
     """
-    ratio_N = (now_N - before_N).exp()
-    return torch.minimum(ratio_N * advantage, ratio_N.clamp(1 - clip, 1 + clip) * advantage).mean()
+    return torch.clamp(advantage * (now_N - before_N).sum(), max=advantage**2 / beta)
 
 
 def advantages(scores: Sequence[float]) -> tuple[float, ...]:
