@@ -95,7 +95,7 @@ def gained(now_N: Tensor, before_N: Tensor, advantage: float, beta: float) -> Te
 
     GRPO's surrogate (Shao et al. 2024, eq. 3) is of answers that the model drew: a clipped ratio to the model
     that drew them. These were given, and nobody knows how likely they were to whoever wrote them: no ratio
-    makes their gradient that of the expected reward. So it is log-likelihood weighted by advantage. That alone
+    makes their gradient that of the expected reward. So it is log-likelihood weighted by advantage, which
     has no end: an answer worse than the mean would be pushed down for ever, and with it all that is written
     alike. It ends where the best policy under reward less beta times KL has the answer, advantage / beta nats
     from the model as it was (Rafailov et al. 2023, eq. 4, but for a constant).
