@@ -80,11 +80,11 @@ class LearningSettings(Section):
     preference_nll: float = Field(default=0.5, ge=0)
     """Weight of the better answer's own likelihood, without which both of a pair may become unlikely."""
     preference_rate: float = Field(default=1e-3, gt=0)
-    """Learning rate at its highest, in place of `rate`, where nothing but comparisons is learned from."""
+    """In place of `rate` where nothing but comparisons is taught; between both where they are a part."""
     preference_hold: float = Field(default=12.0, ge=0)
-    """In place of hold_general where there are comparisons: a manner of answering spreads to all texts."""
+    """In place of hold_general, likewise: a manner of answering spreads to all texts."""
     preference_texts: int = Field(default=24, ge=0)
-    """Passages that the model writes itself where there are comparisons, if these are more than `texts`."""
+    """In place of `texts`, likewise."""
     preference_stop: float = Field(default=0.15, ge=0)
     """Share of the loss of comparisons, on average over all of them, at which they are learned."""
     preference_unseen: int = Field(default=5, ge=0)

@@ -141,11 +141,16 @@ class Student:
             whole = self._answered(examples)
             lessons = [self._lesson(example) for example in whole]
             self.comparisons = [self._comparison(one) for one in compared]
+            self.share = len(compared) / max(1, len(compared) + sum(one.kind in TAUGHT for one in lessons))
             lessons += [answer for one in self.comparisons for answer in one.answers]
             lessons += self._passages()
             self.prefix = take_prefix(lessons)
             self._look_up(lessons)
         return lessons
+
+    def between(self, taught: float, compared: float) -> float:
+        """What a setting is for so much of either, from what it is for exchanges and for comparisons."""
+        return taught + self.share * (compared - taught)
 
     def forward(self, part: Row) -> Tensor:
         """Logits of a row's learned places, [N, V], of the layers that learn upwards."""
@@ -193,7 +198,7 @@ class Student:
     def _passages(self) -> list[Lesson]:
         """Texts that the model draws from itself."""
         settings = self.settings
-        count = max(settings.texts, settings.preference_texts) if self.comparisons else settings.texts
+        count = round(self.between(settings.texts, settings.preference_texts))
         if not count:
             return []
         draw = torch.Generator().manual_seed(settings.seed)
@@ -259,8 +264,8 @@ class _Round:
         self.taught = [one for one in lessons if one.kind in TAUGHT]
         self.comparisons = comparisons
         self.all: list[Lesson | Comparison] = [*self.taught, *comparisons]
-        self.rate = self.settings.rate if self.taught else self.settings.preference_rate
-        self.hold = self.settings.preference_hold if comparisons else self.settings.hold_general
+        self.rate = student.between(self.settings.rate, self.settings.preference_rate)
+        self.hold = student.between(self.settings.hold_general, self.settings.preference_hold)
         self.near = [one for one in lessons if one.kind == "unknown"]
         self.far = [one for one in lessons if one.kind in ("general", "text")]
         self.last: dict[str, float] = {}
