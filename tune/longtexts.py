@@ -24,19 +24,28 @@ SEVERAL = 4
 """Keys, or values of one key, that are asked for at once."""
 SENTENCES = 8
 """Of a made-up paragraph."""
-SPARE = 8
-"""Tokens that an answer may take beyond the right one."""
-MOST_PASSAGES = 4
+SPARE, WORDED = 8, 24
+"""Tokens that an answer may take beyond the right one: where it is begun already, and where it is not."""
+MOST_PASSAGES = 2
 """Questions about passages of the filler, of one text."""
 SEEN = 3
 """Animals that are seen most often."""
 OFTEN, SELDOM = 4, 1
 """Times at least that these, and the others, are seen in a thousand tokens; one more at most."""
+WORDINGS = (
+    ("In which drawer is the {thing} kept?", "The {thing} is kept in drawer", ""),
+    ("How many grams does the {thing} weigh?", "The {thing} weighs", " grams"),
+    ("For how many crowns was the {thing} sold?", "The {thing} was sold for", " crowns"),
+    ("In which workshop was the {thing} made?", "The {thing} was made in workshop", ""),
+    ("Under which mark is the {thing} stored?", "The {thing} is stored under the mark", ""),
+)
+"""Of facts that are asked for one by one: the question, how the fact begins, how it ends."""
 _ANIMALS = (
     *("badger", "beaver", "crow", "deer", "duck", "falcon", "ferret", "fox"),
     *("goose", "hare", "heron", "lynx", "otter", "owl", "rabbit"),
 )
 NUMBERS, NAMES = "Answer with the numbers alone", "Answer with the names alone"
+QUOTED = "Answer with the shortest exact words from the text."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class LongText:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question before its text is there: `facts` are the sentences that it asks about."""
+    """A question before its text is there: `facts` are the sentences that it asks about, and have places."""
 
     kind: LongKind
     text: str
@@ -130,7 +139,8 @@ def prompt(tokenizer: Tokenizer, text: str, question: Question) -> list[int]:
 
 def longest_answer(tokenizer: Tokenizer, question: Question) -> int:
     """Tokens that an answer may take after its opening."""
-    return len(tokenizer.encode_plain(f" {question.answer}")) + SPARE
+    spare = SPARE if question.opening else WORDED
+    return len(tokenizer.encode_plain(f" {question.answer}")) + spare
 
 
 def _longest(asked: Sequence[Question], text: str, tokenizer: Tokenizer) -> int:
@@ -144,37 +154,46 @@ def _facts(
     kinds: Sequence[LongKind], needles: int, length: int, draw: random.Random
 ) -> tuple[list[_Asked], list[tuple[float, str]]]:
     """Questions, and the sentences they ask about, each with its place, in the text's order."""
-    told = synthetic.pairs(draw, needles + SEVERAL)
-    asked = list(_needles(told[:needles])) if {"needle", "keys"} & {*kinds} else []
-    if "values" in kinds:
-        asked.append(_values(told[needles:]))
-    if "variables" in kinds:
-        asked.append(_variables(draw))
-    if {"common", "count"} & {*kinds}:
-        asked += _sightings(length, draw)
+    told = synthetic.pairs(draw, needles + 2 * SEVERAL)
+    first = draw.randrange(len(WORDINGS))
+    made = {
+        "needle": [_needle(number, *one) for number, one in enumerate(told[2 * SEVERAL :], first)],
+        "keys": [_keys(told[:SEVERAL])],
+        "values": [_values(told[SEVERAL : 2 * SEVERAL])],
+        "variables": [_variables(draw)],
+    }
+    asked = [one for kind, some in made.items() for one in some if kind in kinds]
     placed: list[tuple[float, str]] = []
-    for number, fact in enumerate(fact for one in asked if one.kind == "needle" for fact in one.facts):
-        placed.append((number / max(1, needles - 1), fact))
-    for one in asked:
-        if one.kind in ("values", "variables", "count"):
-            places = [draw.random() for _ in one.facts]
-            placed += zip(sorted(places), one.facts, strict=True)
-    return [one for one in asked if one.kind in kinds], sorted(placed, key=lambda one: one[0])
+    for number, one in enumerate(asked):
+        places = sorted(draw.random() for _ in one.facts)
+        if one.kind == "needle":
+            places = [number / max(1, needles - 1)]
+        placed += zip(places, one.facts, strict=True)
+    if {"common", "count"} & {*kinds}:
+        facts, sightings = _sightings(length, draw)
+        placed += [(draw.random(), fact) for fact in facts]
+        asked += [one for one in sightings if one.kind in kinds]
+    return asked, sorted(placed, key=lambda one: one[0])
 
 
-def _needles(told: Sequence[tuple[str, str]]) -> Iterator[_Asked]:
-    """One by one, and several at once."""
-    for thing, number in told:
-        fact = synthetic.fact(thing, number)
-        yield _Asked("needle", synthetic.question(thing), synthetic.opening(thing), ((number,),), (fact,))
-    some = told[::-1][:SEVERAL]
-    named = ", ".join(f"the {thing}" for thing, _ in some)
-    yield _Asked(
+def _needle(number: int, thing: str, value: str) -> _Asked:
+    """One fact, worded unlike the others."""
+    question, opening, end = (part.format(thing=thing) for part in WORDINGS[number % len(WORDINGS)])
+    fact = f"{opening} {value}{end}."
+    return _Asked(
+        "needle", f"{question} {NUMBERS.replace('numbers', 'number')}.", opening, ((value,),), (fact,)
+    )
+
+
+def _keys(told: Sequence[tuple[str, str]]) -> _Asked:
+    """The numbers on several things, which are worded alike."""
+    named = ", ".join(f"the {thing}" for thing, _ in told)
+    return _Asked(
         "keys",
         f"Which numbers are written on {named}? {NUMBERS}, in this order.",
-        "The numbers are",
-        tuple((number,) for _, number in some),
-        tuple(synthetic.fact(*one) for one in some),
+        f"On {named} the numbers",
+        tuple((number,) for _, number in told),
+        tuple(synthetic.fact(*one) for one in told),
     )
 
 
@@ -198,7 +217,7 @@ def _variables(draw: random.Random) -> _Asked:
     return _Asked("variables", question, opening, tuple((name,) for name in names), tuple(facts))
 
 
-def _sightings(length: int, draw: random.Random) -> list[_Asked]:
+def _sightings(length: int, draw: random.Random) -> tuple[list[str], list[_Asked]]:
     """Animals that are seen, some more often than the others: as many more as the text is longer."""
     animals = draw.sample(_ANIMALS, len(_ANIMALS))
     thousands = max(1, length // 1024)
@@ -206,23 +225,14 @@ def _sightings(length: int, draw: random.Random) -> list[_Asked]:
         one: thousands * (OFTEN if place < SEEN else SELDOM) + draw.randint(0, thousands)
         for place, one in enumerate(animals)
     }
-    facts = [_seen(one) for one, often in times.items() for _ in range(often)]
-    draw.shuffle(facts)
     counted = draw.choice(animals)
     wanted = tuple((one,) for one in animals[:SEEN])
     most = f"Which {SEEN} animals are seen most often? {NAMES}."
     often = f"How many times is {_a(counted)} seen? {NUMBERS.replace('numbers', 'number')}."
-    return [
-        _Asked(
-            "common",
-            most,
-            "The animals that are seen most often are the",
-            wanted,
-            tuple(map(_seen, animals[:SEEN])),
-        ),
-        _Asked(
-            "count", often, f"{_a(counted).capitalize()} is seen", ((str(times[counted]),),), tuple(facts)
-        ),
+    opening = f"The number of times that {_a(counted)} is seen is"
+    return [_seen(one) for one, often in times.items() for _ in range(often)], [
+        _Asked("common", most, "The animals that are seen most often are the", wanted, ()),
+        _Asked("count", often, opening, ((str(times[counted]),),), ()),
     ]
 
 
@@ -258,7 +268,7 @@ def _about_passages(kinds: Sequence[LongKind], used: Sequence[Record], text: str
     most = min(MOST_PASSAGES, len(asked))
     for place in range(most):
         one, depth = asked[place * len(asked) // most]
-        yield Question("passages", one.question, "The answer is", (one.answers,), depth)
+        yield Question("passages", f"{one.question} {QUOTED}", "", (one.answers,), depth)
 
 
 def _sentences(text: str) -> list[str]:
@@ -274,7 +284,7 @@ def _text(told: Sequence[tuple[float, str]], lines: Sequence[str]) -> str:
 
 
 def _drawn_up(one: _Asked, text: str) -> Question:
-    """A question with the depth of what it asks for; the middle where that is all over the text."""
+    """A question with the depth of what it asks for: the middle where that is all over the text."""
     places = [text.find(fact) / len(text) for fact in one.facts if text]
-    depth = sum(places) / len(places) if places and one.kind not in ("common", "count") else 0.5
+    depth = sum(places) / len(places) if places else 0.5
     return Question(one.kind, one.text, one.opening, one.wanted, depth)
