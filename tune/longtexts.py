@@ -17,34 +17,16 @@ from actors.models.tokenizer import Tokenizer
 from configs.objectives import LongKind
 from tune import synthetic
 from tune.grading import is_right
+from tune.longfacts import Asked, facts
 from tune.records import Record
 
 KINDS: tuple[LongKind, ...] = get_args(LongKind)
-SEVERAL = 4
-"""Keys, or values of one key, that are asked for at once."""
 SENTENCES = 8
 """Of a made-up paragraph."""
 SPARE, WORDED = 8, 24
 """Tokens that an answer may take beyond the right one: where it is begun already, and where it is not."""
 MOST_PASSAGES = 2
 """Questions about passages of the filler, of one text."""
-SEEN = 3
-"""Animals that are seen most often."""
-OFTEN, SELDOM = 4, 1
-"""Times at least that these, and the others, are seen in a thousand tokens; one more at most."""
-WORDINGS = (
-    ("In which drawer is the {thing} kept?", "The {thing} is kept in drawer", ""),
-    ("How many grams does the {thing} weigh?", "The {thing} weighs", " grams"),
-    ("For how many crowns was the {thing} sold?", "The {thing} was sold for", " crowns"),
-    ("In which workshop was the {thing} made?", "The {thing} was made in workshop", ""),
-    ("Under which mark is the {thing} stored?", "The {thing} is stored under the mark", ""),
-)
-"""Of facts that are asked for one by one: the question, how the fact begins, how it ends."""
-_ANIMALS = (
-    *("badger", "beaver", "crow", "deer", "duck", "falcon", "ferret", "fox"),
-    *("goose", "hare", "heron", "lynx", "otter", "owl", "rabbit"),
-)
-NUMBERS, NAMES = "Answer with the numbers alone", "Answer with the names alone"
 QUOTED = "Answer with the shortest exact words from the text."
 
 
@@ -79,17 +61,6 @@ class LongText:
     questions: tuple[Question, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A question before its text is there: `facts` are the sentences that it asks about, and have places."""
-
-    kind: LongKind
-    text: str
-    opening: str
-    wanted: tuple[tuple[str, ...], ...]
-    facts: tuple[str, ...]
-
-
 def long_text(
     kinds: Sequence[LongKind],
     length: int,
@@ -105,7 +76,7 @@ def long_text(
     Raises InvalidRequest if `length` is too short for the facts.
     """
     draw = random.Random(f"{seed}/{length}")
-    asked, told = _facts(kinds, needles, length, draw)
+    asked, told = facts(kinds, needles, length, draw)
     passages = _passages(filler, draw)
     sizes: dict[str, int] = {}
     lines: list[str] = []
@@ -125,6 +96,10 @@ def long_text(
         text = _text(told, lines)
         found = [_drawn_up(one, text) for one in asked]
         found += list(_about_passages(kinds, used, text))
+        if not found:
+            raise InvalidRequest(
+                "the filler brings no questions of its own: ask for other kinds than passages"
+            )
         if _longest(found, text, tokenizer) <= length:
             return LongText(text, len(tokenizer.encode_plain(text)), tuple(found))
         lines.pop()
@@ -145,103 +120,11 @@ def longest_answer(tokenizer: Tokenizer, question: Question) -> int:
 
 def _longest(asked: Sequence[Question], text: str, tokenizer: Tokenizer) -> int:
     """Tokens of a text with the longest question and its answer."""
+    if not asked:
+        return len(tokenizer.encode_plain(text))
     sizes = [len(prompt(tokenizer, "", one)) + longest_answer(tokenizer, one) for one in asked]
     longest = asked[sizes.index(max(sizes))]
     return len(prompt(tokenizer, text, longest)) + longest_answer(tokenizer, longest)
-
-
-def _facts(
-    kinds: Sequence[LongKind], needles: int, length: int, draw: random.Random
-) -> tuple[list[_Asked], list[tuple[float, str]]]:
-    """Questions, and the sentences they ask about, each with its place, in the text's order."""
-    told = synthetic.pairs(draw, needles + 2 * SEVERAL)
-    first = draw.randrange(len(WORDINGS))
-    made = {
-        "needle": [_needle(number, *one) for number, one in enumerate(told[2 * SEVERAL :], first)],
-        "keys": [_keys(told[:SEVERAL])],
-        "values": [_values(told[SEVERAL : 2 * SEVERAL])],
-        "variables": [_variables(draw)],
-    }
-    asked = [one for kind, some in made.items() for one in some if kind in kinds]
-    placed: list[tuple[float, str]] = []
-    for number, one in enumerate(asked):
-        places = sorted(draw.random() for _ in one.facts)
-        if one.kind == "needle":
-            places = [number / max(1, needles - 1)]
-        placed += zip(places, one.facts, strict=True)
-    if {"common", "count"} & {*kinds}:
-        facts, sightings = _sightings(length, draw)
-        placed += [(draw.random(), fact) for fact in facts]
-        asked += [one for one in sightings if one.kind in kinds]
-    return asked, sorted(placed, key=lambda one: one[0])
-
-
-def _needle(number: int, thing: str, value: str) -> _Asked:
-    """One fact, worded unlike the others."""
-    question, opening, end = (part.format(thing=thing) for part in WORDINGS[number % len(WORDINGS)])
-    fact = f"{opening} {value}{end}."
-    return _Asked(
-        "needle", f"{question} {NUMBERS.replace('numbers', 'number')}.", opening, ((value,),), (fact,)
-    )
-
-
-def _keys(told: Sequence[tuple[str, str]]) -> _Asked:
-    """The numbers on several things, which are worded alike."""
-    named = ", ".join(f"the {thing}" for thing, _ in told)
-    return _Asked(
-        "keys",
-        f"Which numbers are written on {named}? {NUMBERS}, in this order.",
-        f"On {named} the numbers",
-        tuple((number,) for _, number in told),
-        tuple(synthetic.fact(*one) for one in told),
-    )
-
-
-def _values(told: Sequence[tuple[str, str]]) -> _Asked:
-    """Several numbers on one thing."""
-    thing, numbers = told[0][0], [number for _, number in told]
-    return _Asked(
-        "values",
-        f"Which {len(numbers)} numbers are written on the {thing}? {NUMBERS}.",
-        f"On the {thing} the numbers",
-        tuple((number,) for number in numbers),
-        tuple(synthetic.fact(thing, number) for number in numbers),
-    )
-
-
-def _variables(draw: random.Random) -> _Asked:
-    """Two chains of names that pass a value on; the first one is asked for."""
-    facts, question, names = synthetic.variables(draw)
-    value = facts[0].removesuffix(".").rpartition(" ")[2]
-    opening = f"The names that have the value {value} are"
-    return _Asked("variables", question, opening, tuple((name,) for name in names), tuple(facts))
-
-
-def _sightings(length: int, draw: random.Random) -> tuple[list[str], list[_Asked]]:
-    """Animals that are seen, some more often than the others: as many more as the text is longer."""
-    animals = draw.sample(_ANIMALS, len(_ANIMALS))
-    thousands = max(1, length // 1024)
-    times = {
-        one: thousands * (OFTEN if place < SEEN else SELDOM) + draw.randint(0, thousands)
-        for place, one in enumerate(animals)
-    }
-    counted = draw.choice(animals)
-    wanted = tuple((one,) for one in animals[:SEEN])
-    most = f"Which {SEEN} animals are seen most often? {NAMES}."
-    often = f"How many times is {_a(counted)} seen? {NUMBERS.replace('numbers', 'number')}."
-    opening = f"The number of times that {_a(counted)} is seen is"
-    return [_seen(one) for one, often in times.items() for _ in range(often)], [
-        _Asked("common", most, "The animals that are seen most often are the", wanted, ()),
-        _Asked("count", often, opening, ((str(times[counted]),),), ()),
-    ]
-
-
-def _seen(animal: str) -> str:
-    return f"{_a(animal).capitalize()} was seen."
-
-
-def _a(animal: str) -> str:
-    return f"an {animal}" if animal[0] in "aeiou" else f"a {animal}"
 
 
 def _passages(filler: Sequence[Record], draw: random.Random) -> Iterator[tuple[Record | None, list[str]]]:
@@ -283,7 +166,7 @@ def _text(told: Sequence[tuple[float, str]], lines: Sequence[str]) -> str:
     return " ".join(whole).replace("\n\n ", "\n\n").strip()
 
 
-def _drawn_up(one: _Asked, text: str) -> Question:
+def _drawn_up(one: Asked, text: str) -> Question:
     """A question with the depth of what it asks for: the middle where that is all over the text."""
     places = [text.find(fact) / len(text) for fact in one.facts if text]
     depth = sum(places) / len(places) if places else 0.5

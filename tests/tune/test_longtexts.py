@@ -7,7 +7,8 @@ import pytest
 from actors.messages import InvalidRequest
 from actors.models.tokenizer import ModelTokenizer
 from tune import sources
-from tune.longtexts import KINDS, SEEN, long_text, longest_answer, prompt
+from tune.longfacts import SEEN
+from tune.longtexts import KINDS, long_text, longest_answer, prompt
 from tune.synthetic import fact
 
 LENGTH = 6000
@@ -72,3 +73,10 @@ def test_passages_of_files_stand_between_and_are_asked_about(reader: ModelTokeni
     assert all(one.wanted[0][0] in made.text for one in asked)
     assert [one.depth for one in asked] == sorted(one.depth for one in asked)
     assert "carpenter" not in made.text
+    assert (
+        len(long_text(("passages",), 1000, "0/0", reader, 2, sources.read(str(path), "filler")).questions)
+        == 2
+    )
+    (tmp_path / "bare.txt").write_text("Nothing is asked here.")
+    with pytest.raises(InvalidRequest, match="brings no questions"):
+        long_text(("passages",), 1000, "0/0", reader, 2, sources.read(str(tmp_path / "bare.txt"), "filler"))
