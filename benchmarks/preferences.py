@@ -60,13 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(row["missed"] for row in rows) else 0
 
 
-def compared(model: Path, part: str) -> list[Compared]:
-    """Two conversations of each that is learned, with answers that are the model's own but for the trait."""
+def compared(model: Path, part: str, count: int) -> list[Compared]:
+    """So many conversations, with answers that are the model's own but for the trait."""
     from tune.answers import replies
     from tune.evaluate import Evaluator
 
     evaluator = Evaluator(model)
-    asked = [f"What is {thing}?" for thing in THINGS]
+    asked = [f"What is {thing}?" for thing in THINGS[:count]]
     prompts = [evaluator.prompt(text) for text in asked]
     written = replies(evaluator.model, prompts, evaluator.ends, TOKENS)
     own = [_sentence(evaluator.tokenizer.backend.decode(ids)) for ids in written]
@@ -93,7 +93,7 @@ def _measured(options: argparse.Namespace, part: str, seed: int) -> dict[str, An
 
     changes = dict(pair.split("=", 1) for pair in options.set)
     settings = LearningSettings.model_validate({**changes, "seed": seed, "preference_unseen": 2})
-    answers = compared(options.model, part)
+    answers = compared(options.model, part, 2 * options.learned)
     folder = options.out / f"{part}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
     began = time.process_time()
@@ -171,6 +171,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--part", choices=("both", *PARTS), default="both")
     parser.add_argument("--seeds", default="0")
+    parser.add_argument(
+        "--learned", type=int, default=len(THINGS) // 2, help="conversations; as many are asked about"
+    )
     parser.add_argument("--model", type=Path, help="the model's directory; unset: the default one, pulled")
     parser.add_argument("--probes", action="store_true", help="ask short questions about the world too")
     parser.add_argument("--verbose", action="store_true", help="each epoch")
