@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from actors.messages import InvalidRequest
 from actors.recorder import Recorder
 from actors.training.lessons import pairs_of
 from configs.compression import TrackingSettings, read
+from configs.explain import explain
 from configs.learning import LearningSettings
 from tune.examples import Preference
 from tune.export import ADAPTER
@@ -30,10 +33,19 @@ class Task:
 def task(config: Path) -> Task:
     """The task of a YAML file with `model`, `learning` and `data`. Raises InvalidRequest."""
     tree: dict[str, Any] = read(config)
-    data = tuple(Path(one["path"]) for one in tree.get("data", ()))
-    if not data:
-        raise InvalidRequest("there is nothing to train on: name files under data")
-    learning = LearningSettings.model_validate(tree.get("learning", {}))
+    named = tree.get("data")
+    if not isinstance(named, list) or not all(isinstance(one, dict) and "path" in one for one in named):
+        raise InvalidRequest("data must be a list of files, each with its path", "data")
+    if not named:
+        raise InvalidRequest("there is nothing to train on: name files under data", "data")
+    data = tuple(Path(one["path"]) for one in named)
+    if missing := [path for path in data if not path.is_file()]:
+        raise InvalidRequest(f"there is no file {missing[0]}", "data")
+    try:
+        learning = LearningSettings.model_validate(tree.get("learning", {}))
+    except ValidationError as error:
+        problems = explain(error, LearningSettings, "configs/learning.py lists them")
+        raise InvalidRequest(f"learning: {'; '.join(problems)}", "learning") from error
     return Task(str(tree.get("model", learning.model)), learning, data)
 
 

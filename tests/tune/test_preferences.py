@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from actors.messages import InvalidRequest
 from configs.learning import LearningSettings
 from tune import dpo
 from tune.examples import Preference, Scored
@@ -144,6 +145,15 @@ def test_a_job_on_a_file_of_pairs_leaves_an_adapter_and_its_figures(tiny_model: 
     }
     (tmp_path / "config.yaml").write_text(json.dumps(config))
     found = dpo.task(tmp_path / "config.yaml")
+    for change, said in (
+        ({"data": []}, "nothing to train on"),
+        ({"data": [{"path": "none.jsonl"}]}, "no file"),
+        ({"data": "none"}, "a list of files"),
+        ({"learning": {"betta": 1}}, "learning: .*betta"),
+    ):
+        (tmp_path / "wrong.yaml").write_text(json.dumps({**config, **change}))
+        with pytest.raises(InvalidRequest, match=said):
+            dpo.task(tmp_path / "wrong.yaml")
     steps: list[float] = []
     adapter = dpo.train(found, tiny_model, tmp_path, lambda _: None, lambda one: steps.append(one["step"]))
     assert steps == [0, 1, 2]
