@@ -17,7 +17,7 @@ class Comparisons:
     """Records of one user: those that may be learned, the last word of each."""
 
     most_characters: int
-    """Of a conversation with an answer."""
+    """Of a conversation with its answers."""
     alike: int
     """As `trigger` in Limits."""
     _held: dict[str, Json] = field(default_factory=dict)
@@ -31,8 +31,7 @@ class Comparisons:
         said = [text for text, _ in answers(record)]
         better, worse = _parted(record)
         found = (
-            size(asked + max(said, key=len), self.most_characters)
-            or _first(size(one, self.most_characters) for one in said)
+            size("".join((asked, *said)), self.most_characters)
             or _first(instruction(one["content"], asked=True) for one in record["messages"])
             or _first(instruction(one) for one in better)
             or _first(secret(one) for one in (asked, *said))

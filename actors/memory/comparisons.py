@@ -17,6 +17,8 @@ COMPARISON = "comparison"
 PREFIX = "cmp_"
 ROLES = ("system", "developer", "user", "assistant")
 MOST_MESSAGES, MOST_ANSWERS = 100, 16
+LEAST_SPREAD = 1e-9
+"""Scores that are nearer to each other, measured by the largest, are equal."""
 
 
 def check(messages: Sequence[Mapping[str, str]], answers: Sequence[Judged], most_characters: int) -> None:
@@ -138,5 +140,5 @@ def _check_scores(scores: Sequence[float | None]) -> None:
         raise InvalidRequest("every answer needs a score", param="completions")
     if not all(map(math.isfinite, known)):
         raise InvalidRequest("a score is a finite number", param="completions")
-    if len(set(known)) == 1:
+    if max(known) - min(known) <= LEAST_SPREAD * max(1.0, *map(abs, known)):
         raise InvalidRequest("the scores are all equal: none is better than another", param="completions")

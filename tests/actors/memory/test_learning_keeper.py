@@ -260,7 +260,7 @@ async def test_compared_answers_are_forgotten_for_good(keeper: Keeper, what: For
         (ASKED, (Judged("Honey."), Judged("Honey. ")), "the same"),
         (ASKED, (Judged("Honey.", 1.0),), "2 to 16 answers"),
         (ASKED, (Judged("Honey."), Judged("Wax."), Judged("Wool.")), "needs a score"),
-        (ASKED, (Judged("Honey.", 1.0), Judged("Wool.", 1.0)), "all equal"),
+        (ASKED, (Judged("Honey.", 1e9), Judged("Wool.", 1e9 + 1e-7)), "all equal"),
         (ASKED, (Judged("Honey.", 1.0), Judged("Wool.", float("nan"))), "finite"),
         (ASKED, (Judged("Honey.", 1.0), Judged("\ud800")), "Unicode"),
         (ASKED, (Judged("Honey."), Judged("x" * 20_001)), "memory.max_characters"),
