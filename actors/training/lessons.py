@@ -54,14 +54,19 @@ def pairs_of(name: str, lines: Iterable[bytes]) -> Iterator[Pair]:
         *before, _ = chat.prompt.messages
         if before[-1]["role"] != "user":
             raise InvalidRequest(f"{place}: the last message of input must be the user's")
-        told = tuple({"role": str(one["role"]), "content": str(one.get("content"))} for one in before)
+        if not all(isinstance(one.get("content"), str) for one in before):
+            raise InvalidRequest(f"{place}: messages of input must have texts as content")
+        told = tuple({"role": one["role"], "content": one["content"]} for one in before)
         yield Pair(place, told, chosen, rejected)
 
 
 def has_pairs(content: bytes) -> bool:
     """Whether a file's first line is in the preference format."""
-    line = next((one for one in content.split(b"\n", 100) if one.strip()), b"")
-    return b'"preferred_output"' in line
+    line = next((one for one in content.split(b"\n") if one.strip()), b"{}")
+    try:
+        return "preferred_output" in _object("", line)
+    except InvalidRequest:
+        return False
 
 
 def _answer(place: str, name: str, row: Mapping[str, Any]) -> str:

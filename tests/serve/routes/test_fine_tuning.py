@@ -250,6 +250,7 @@ async def test_pairs_of_answers_are_trained_on_by_dpo(
         (pair(1, input={"messages": []}), "input needs a list of messages"),
         (pair(1, input={"messages": [{"role": "assistant", "content": "Hm."}]}), "must be the user's"),
         (pair(1, input={"messages": [{"role": "bee", "content": "Hm."}]}), "role 'bee'"),
+        (pair(1, input={"messages": [{"role": "user", "content": [{"type": "text"}]}]}), "must have texts"),
     ):
         with pytest.raises(BadRequestError, match=fault):
             await ann.files.create(file=("p.jsonl", paired(row)), purpose="fine-tune")
