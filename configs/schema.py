@@ -251,7 +251,7 @@ class LoopSettings(Section):
     every_hours: float = Field(default=0, ge=0)
     """Hours between rounds that the server begins by itself; 0: only when asked."""
     least_fresh: int = Field(default=5, ge=1)
-    """Facts, exchanges and passages not learned yet that a round needs; what was forgotten needs none."""
+    """What is told and not learned yet that a round needs, of all kinds; what was forgotten needs none."""
     shadow_share: float = Field(default=0, ge=0, lt=1)
     """Share of requests on which an accepted version for everybody is tried first; 0: it serves at once."""
     learning: Path | None = None
