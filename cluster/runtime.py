@@ -1,6 +1,7 @@
 """Starts, joins and stops Ray, with its token and dashboard on loopback."""
 
 import ipaddress
+import json
 import logging
 import os
 import secrets
@@ -164,7 +165,8 @@ def _for_shards(settings: Settings) -> int:
 
 
 def _joining(settings: Settings) -> dict[str, Any]:
-    elsewhere = not _on_this_machine(settings.cluster.address)
+    job = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")).get("runtime_env", {})
+    elsewhere = not _on_this_machine(settings.cluster.address) and "working_dir" not in job
     return {
         "address": settings.cluster.address,
         "logging_level": logging.WARNING,

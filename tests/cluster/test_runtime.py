@@ -61,6 +61,13 @@ def test_code_travels_only_to_other_machines(address: str, here: bool) -> None:
     assert ("working_dir" not in options["runtime_env"]) is here
 
 
+def test_a_job_keeps_the_code_that_it_was_submitted_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {"runtime_env": {"working_dir": "gcs://_ray_pkg_1.zip"}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
+    options = runtime._joining(Settings(cluster=ClusterSettings(address="10.0.0.1:6379")))
+    assert options["runtime_env"] == {}
+
+
 def test_the_agent_of_a_ray_takes_a_free_port(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
     from ray._private import parameter
