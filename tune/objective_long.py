@@ -13,6 +13,7 @@ from configs.objectives import LongObjective
 from tune import sources
 from tune.excerpts import Compressed, Excerpts, Retrieved, whole
 from tune.longtexts import long_text, longest_answer, prompt
+from tune.records import Record
 from tune.trials import Figures, Item, Reporter
 
 ANSWERS = "answers.jsonl"
@@ -27,7 +28,7 @@ class _Trial:
     settings: LongObjective
     reader: Any
     excerpts: Excerpts
-    filler: Sequence[Any]
+    filler: Sequence[Record]
 
 
 def long(settings: LongObjective, report: Reporter) -> None:
@@ -61,6 +62,7 @@ def figures(rows: Sequence[Row]) -> Figures:
 
 
 def _begun(settings: LongObjective) -> _Trial:
+    filler = sources.read(settings.filler, "filler") if settings.filler else ()
     from tune.longreading import LongReader
 
     served = load().settings
@@ -72,9 +74,7 @@ def _begun(settings: LongObjective) -> _Trial:
         excerpts = Compressed(served, settings.budget)
     elif settings.reading in ("retrieved", "gathered"):
         excerpts = Retrieved(served, settings.budget, gathered=settings.reading == "gathered")
-    return _Trial(
-        settings, reader, excerpts, sources.read(settings.filler, "filler") if settings.filler else ()
-    )
+    return _Trial(settings, reader, excerpts, filler)
 
 
 def _answered(trial: _Trial, length: int, number: int, seed: int) -> Iterator[Row]:
