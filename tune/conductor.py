@@ -216,8 +216,9 @@ class Conductor:
             self._waiting.append(run)
 
     def _run_of(self, number: int, seed: int) -> Run:
+        """As its directory says: a population changes its settings on the way."""
         return next(
-            run
+            run_of(run.folder)
             for run in self._runs.values()
             if run.role != "confirm" and (run.number, run.seed) == (number, seed)
         )

@@ -58,7 +58,13 @@ def command(settings: CommandObjective, report: Reporter) -> None:
     with (
         (report.folder / LOG).open("ab") as log,
         subprocess.Popen(
-            settings.command, cwd=report.folder, env=environ, stdout=subprocess.PIPE, stderr=log, text=True
+            settings.command,
+            cwd=report.folder,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            pass_fds=(report.lock,),
         ) as program,
     ):
         try:

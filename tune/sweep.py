@@ -24,7 +24,7 @@ from configs.experiment import Axis
 from configs.planned import replaced, value_at
 from configs.sweep import Machine
 from tune.conductor import TRIALS, Conductor, Outcome
-from tune.trials import CHECKPOINT, LOG, Figures, Run, carry_out, last_word, run_of
+from tune.trials import CHECKPOINT, LOG, Figures, Run, alone, carry_out, last_word, run_of
 
 ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -48,39 +48,50 @@ def run(conductor: Conductor) -> Outcome:
     """All of a sweep, on the Ray that this process belongs to."""
     os.environ.update({key: os.environ.get(key, value) for key, value in ENVIRONMENT.items()})
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    if conductor.planned.experiment.early.method == "pbt":
+        _fit(conductor, _whole(conductor), _Ended(conductor))
+    if not conductor.over:
+        _fit(conductor, _one_by_one(conductor))
+    return conductor.outcome()
+
+
+def _fit(conductor: Conductor, choice: dict[str, Any], *callbacks: ray_tune.Callback) -> None:
+    """Run what is chosen."""
     experiment = conductor.planned.experiment
     wanted, kept = experiment.resources, conductor.folder / KEPT
     resources = {"cpu": wanted.cpus, "gpu": wanted.gpus, "memory": wanted.memory_gib * 1024**3}
     shutil.rmtree(kept, ignore_errors=True)
     tuner = ray_tune.Tuner(
         ray_tune.with_resources(_trial, {name: value for name, value in resources.items() if value}),
-        **_choice(conductor),
+        **choice,
         run_config=ray_tune.RunConfig(
             name=KEPT,
             storage_path=str(conductor.folder.absolute()),
             failure_config=ray_tune.FailureConfig(max_failures=experiment.retries),
+            callbacks=list(callbacks),
             verbose=0,
         ),
     )
     with (conductor.folder / PRINTED).open("a", encoding="utf-8") as printed, redirect_stdout(printed):
         tuner.fit()
     shutil.rmtree(kept, ignore_errors=True)
-    return conductor.outcome()
 
 
-def _choice(conductor: Conductor) -> dict[str, Any]:
-    """Who says what runs next: the conductor, one by one; a population is begun whole."""
-    experiment = conductor.planned.experiment
-    wanted = experiment.resources
-    if experiment.early.method != "pbt":
-        return {
-            "tune_config": ray_tune.TuneConfig(
-                search_alg=_Asked(conductor, wanted.concurrent or _room(wanted.cpus, wanted.gpus)),
-                scheduler=_Watched(conductor),
-                num_samples=-1,
-                reuse_actors=True,
-            )
-        }
+def _one_by_one(conductor: Conductor) -> dict[str, Any]:
+    """The conductor says what runs next."""
+    wanted = conductor.planned.experiment.resources
+    return {
+        "tune_config": ray_tune.TuneConfig(
+            search_alg=_Asked(conductor, wanted.concurrent or _room(wanted.cpus, wanted.gpus)),
+            scheduler=_Watched(conductor),
+            num_samples=-1,
+            reuse_actors=True,
+        )
+    }
+
+
+def _whole(conductor: Conductor) -> dict[str, Any]:
+    """A population, begun whole."""
     trials: dict[str, Any] = {}
     while (trial := conductor.next()) is not None:
         trials[str(trial.folder.absolute())] = trial.values
@@ -90,7 +101,7 @@ def _choice(conductor: Conductor) -> dict[str, Any]:
             "values": ray_tune.sample_from(lambda spec: trials[spec.config["folder"]]),
             "copies": True,
         },
-        "tune_config": ray_tune.TuneConfig(scheduler=_population(conductor)),
+        "tune_config": ray_tune.TuneConfig(scheduler=_population(conductor, len(trials))),
     }
 
 
@@ -107,7 +118,9 @@ def _trial(config: dict[str, Any]) -> None:
     copies = bool(config["copies"])
     given = ray_tune.get_checkpoint() if copies else None
     if given is not None:
-        given.to_directory(str(trial.folder / CHECKPOINT))
+        with alone(trial.folder):
+            shutil.rmtree(trial.folder / CHECKPOINT, ignore_errors=True)
+            given.to_directory(str(trial.folder / CHECKPOINT))
     if trial.values != config["values"]:
         settings = replaced(trial.settings, config["values"])
         trial = replace(trial, values=dict(config["values"]), settings=settings)
@@ -186,6 +199,8 @@ class _Population(_Unsaved, PopulationBasedTraining):  # type: ignore[misc]
     """The worst copy the best and change what they copied."""
 
     conductor: Conductor
+    fits: bool
+    """All run at once: none has to wait for another's turn."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """A step of a trial."""
@@ -193,17 +208,28 @@ class _Population(_Unsaved, PopulationBasedTraining):  # type: ignore[misc]
             return str(TrialScheduler.CONTINUE)
         if not _goes_on(self.conductor, trial, result):
             return str(TrialScheduler.STOP)
-        return str(super().on_trial_result(tune_controller, trial, result))
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        return str(TrialScheduler.CONTINUE) if decision == TrialScheduler.PAUSE and self.fits else decision
 
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """A trial has ended."""
-        super().on_trial_complete(tune_controller, trial, result)
-        _finish(self.conductor, Path(trial.config["folder"]).name, False)
+    def _get_new_config(self, trial: Any, trial_to_clone: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a trial goes on with that copies another: settings like that one's, in its own directory."""
+        config, operations = super()._get_new_config(trial, trial_to_clone)
+        return {**config, "folder": trial.config["folder"]}, operations
 
-    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """A trial has failed too often."""
-        super().on_trial_error(tune_controller, trial)
-        _finish(self.conductor, Path(trial.config["folder"]).name, True)
+
+class _Ended(_Unsaved, ray_tune.Callback):  # type: ignore[misc]
+    """Tells the conductor of each trial of a population that has ended for good."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """It went to its end, or was stopped."""
+        _finish(self._conductor, Path(trial.config["folder"]).name, False)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """It has failed too often."""
+        _finish(self._conductor, Path(trial.config["folder"]).name, True)
 
 
 def _finish(conductor: Conductor, name: str, failed: bool) -> None:
@@ -219,7 +245,7 @@ def _goes_on(conductor: Conductor, trial: Any, result: Mapping[str, Any]) -> boo
     return conductor.report(Path(trial.config["folder"]).name, int(result["step"]), figures)
 
 
-def _population(conductor: Conductor) -> _Population:
+def _population(conductor: Conductor, size: int) -> _Population:
     experiment, goal = conductor.planned.experiment, conductor.planned.goals[0]
     early = experiment.early
     base, space = conductor.planned.settings({}), experiment.space
@@ -234,6 +260,7 @@ def _population(conductor: Conductor) -> _Population:
         custom_explore_fn=partial(_within, space),
     )
     found.conductor = conductor
+    found.fits = size <= _room(experiment.resources.cpus, experiment.resources.gpus)
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from actors.messages import Gone, InvalidRequest
+from actors.messages import Gone, InvalidRequest, NotReady
 from actors.recorder import FILE, Recorder
 from configs.compression import TrackingSettings
 from configs.objectives import OBJECTIVES
@@ -96,8 +96,10 @@ class NotFinite(ValueError):
 class Reporter:
     """What an objective tells its figures to."""
 
-    def __init__(self, run: Run, tell: Tell) -> None:
+    def __init__(self, run: Run, tell: Tell, lock: int) -> None:
         self.folder, self.seed = run.folder, run.seed
+        self.lock = lock
+        """The descriptor that keeps others out of the directory: for processes that work there too."""
         self.checkpoint = run.folder / CHECKPOINT
         """What is needed to go on after a death lies here."""
         self.last = told_last(run.folder)
@@ -161,17 +163,17 @@ class Reporter:
 def carry_out(run: Run, tell: Tell) -> Result | None:
     """Run one trial to its end, or from its last checkpoint on; None if it was told to end before.
 
-    One that has ended is not run again. A figure that is no number, a full disk and settings that cannot
-    work end it as failed; whatever else is raised may be tried again.
+    One that has ended is not run again. A figure that is no number, a full disk, settings that cannot
+    work and models or data that are not there end it as failed; whatever else is raised may be tried again.
     """
     from tune.objectives import FUNCTIONS
 
-    with alone(run.folder):
+    with alone(run.folder) as lock:
         done = result_of(run.folder)
         if done is not None:
             return done
         forget()
-        reporter = Reporter(run, tell)
+        reporter = Reporter(run, tell, lock)
         try:
             reporter.checkpoint.mkdir(exist_ok=True)
             write_json(run.folder / PROVENANCE, asdict(provenance()))
@@ -181,7 +183,7 @@ def carry_out(run: Run, tell: Tell) -> Result | None:
             write_json(run.folder / RESULT, asdict(result))
         except Halted:
             return None
-        except (NotFinite, InvalidRequest) as error:
+        except (NotFinite, InvalidRequest, NotReady) as error:
             result = _failed(reporter, str(error))
         except OSError as error:
             if error.errno != errno.ENOSPC:
@@ -256,10 +258,11 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def alone(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
+def alone(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[int]:
     """Nobody else works in a directory for the length of the block; its process is named in the lock.
 
-    Raises Gone if another one does not end in time.
+    A process that inherits the descriptor keeps others out too while it lives. Raises Gone if another one
+    does not end in time.
     """
     with (folder / "lock").open("a+", encoding="ascii") as file:
         until = time.monotonic() + patience_s
@@ -275,7 +278,7 @@ def alone(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        yield file.fileno()
 
 
 def write_json(path: Path, value: Any) -> None:

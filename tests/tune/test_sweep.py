@@ -40,6 +40,27 @@ for step in range(done + 1, 4):
 if trial["settings"]["values"].get("breaks"):
     sys.exit("it broke")
 """
+GROWING = """
+import glob, json, os, time
+trial, path = json.load(open("trial.json")), os.path.join("checkpoint", "grown")
+parent = os.getppid()
+open("begun", "w").close()
+while len(glob.glob("../*/begun")) < 2:
+    time.sleep(0.01)
+grown = json.load(open(path)) if os.path.exists(path) else {"size": 0, "by": []}
+for step in range(len(grown["by"]) + 1, 11):
+    grown["size"] += trial["settings"]["values"]["rate"]
+    grown["by"].append(os.path.basename(os.getcwd()))
+    with open("draft", "w") as file:
+        json.dump(grown, file)
+    os.replace("draft", path)
+    print(json.dumps({"step": step, "value": grown["size"]}), flush=True)
+    told = 0
+    while told < step and os.getppid() == parent:
+        time.sleep(0.01)
+        lines = open("metrics.jsonl").read().split("\\n") if os.path.exists("metrics.jsonl") else []
+        told = max((json.loads(line)["step"] for line in lines[:-1]), default=0)
+"""
 
 
 @pytest.mark.ray
@@ -71,26 +92,38 @@ def test_ray_ends_what_is_behind_and_goes_on_where_a_process_died(tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_runtime")
-def test_a_population_goes_to_its_end_within_the_bounds_of_its_settings(tmp_path: Path) -> None:
+def test_of_a_population_the_worse_go_on_from_the_better_ones_checkpoint(tmp_path: Path) -> None:
     from tune.sweep import run
 
-    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "program.py").write_text(GROWING)
     base = {"command": [sys.executable, str(tmp_path / "program.py")], "values": {"rate": 0.5}}
     sweep = {
         "space": {"values.rate": {"low": 0, "high": 1}},
-        "search": {"method": "random", "default_first": False},
-        "early": {"method": "pbt", "first": 1, "factor": 2},
+        "search": {"method": "random", "seed": 4, "default_first": False},
+        "early": {"method": "pbt", "first": 4, "factor": 2},
         "budget": {"trials": 2},
+        "confirm": [7],
     }
     path = tmp_path / "sweep.yaml"
     path.write_text(json.dumps({"name": "demo", "objective": "command", "base": base, **sweep}))
-    outcome = run(Conductor(plan(path), tmp_path / "out", resume=False))
-    assert outcome.states == {"complete": 2}
-    folders = {folder.name: folder for folder in (tmp_path / "out" / TRIALS).iterdir()}
-    kept = {name: json.loads((path / "trial.json").read_text()) for name, path in folders.items()}
-    rates = {name: trial["values"]["values.rate"] for name, trial in kept.items()}
-    assert all(0 <= rate <= 1 for rate in rates.values())
-    assert all(trial["settings"]["values"]["rate"] == rates[name] for name, trial in kept.items())
+    begun: dict[str, float] = {}
+
+    def watch(event: Event) -> None:
+        if event.kind == "begin" and event.run.role == "search":
+            begun[event.run.name] = event.run.values["values.rate"]
+
+    outcome = run(Conductor(plan(path), tmp_path / "out", resume=False, watch=watch))
+    assert outcome.states == {"complete": 4}
+    worse, better = sorted(begun, key=lambda name: begun[name])
+    folder = tmp_path / "out" / TRIALS / worse
+    grown = json.loads((folder / "checkpoint" / "grown").read_text())
+    assert better in grown["by"]
+    assert grown["by"][-1] == worse
+    assert grown["size"] > 10 * begun[worse]
+    assert lines_of(folder)[-1]["step"] == 10
+    kept = json.loads((folder / "trial.json").read_text())
+    assert 0 <= kept["values"]["values.rate"] <= 1
+    assert kept["values"]["values.rate"] == kept["settings"]["values"]["rate"] != begun[worse]
 
 
 @pytest.mark.slow

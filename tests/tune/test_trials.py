@@ -99,7 +99,7 @@ def test_what_may_pass_is_raised_so_that_it_is_tried_again(
 def test_items_are_kept(tmp_path: Path) -> None:
     run = trial(tmp_path)
     found = [Item("a", "g", 1.0), Item("b", "g", 0.0, 0.5)]
-    Reporter(run, lambda *_: True).items(found)
+    Reporter(run, lambda *_: True, 0).items(found)
     assert items_of(run.folder) == found
 
 
