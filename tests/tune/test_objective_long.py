@@ -103,3 +103,12 @@ def test_a_text_that_was_read_is_not_read_again(tmp_path: Path, tiny_model: Path
     assert (run.folder / ANSWERS).read_text() == "".join(lines)
     assert again is not None
     assert again.figures["found"] == result.figures["found"]
+
+
+def test_a_data_set_out_of_reach_ends_the_trial_with_advice(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    _, result, _ = carried_out(tmp_path, tiny_model, filler="hf:squad", kinds=["passages"])
+    assert result.state == "failed"
+    assert "Use files of your own" in result.said
