@@ -136,7 +136,10 @@ def _share(rows: Sequence[Row], length: int) -> float:
 def _cell(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
-    mean = Bootstrap([row["text"] for row in rows]).mean([row["worth"] for row in rows])
+    texts = [row["text"] for row in rows]
+    mean = Bootstrap(texts).mean([row["worth"] for row in rows])
+    if len(set(texts)) == 1:
+        return f"{mean['value']:.2f}"
     return f"{mean['value']:.2f} ({mean['low']:.2f} to {mean['high']:.2f})"
 
 
