@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
@@ -292,12 +292,18 @@ def _figures(sweep: Sweep, compared: Sequence[Compared]) -> list[tuple[str, str,
 def _good(sweep: Sweep) -> dict[str, float]:
     """How good each trial is, 0 to 1, by the rank of its first goal."""
     goal = sweep.goals[0]
-    known = [one for one in sweep.trials if goal.metric in one.result.figures]
-    order = sorted(
-        known, key=lambda one: one.result.figures[goal.metric], reverse=goal.direction == "minimize"
-    )
+    known = {
+        one.run.name: one.result.figures[goal.metric]
+        for one in sweep.trials
+        if goal.metric in one.result.figures
+    }
+    return _ranks(known, goal.direction)
+
+
+def _ranks(values: Mapping[str, float], direction: str) -> dict[str, float]:
+    order = sorted(values, key=lambda name: values[name], reverse=direction == "minimize")
     most = max(1, len(order) - 1)
-    return {one.run.name: rank / most for rank, one in enumerate(order)}
+    return {name: rank / most for rank, name in enumerate(order)}
 
 
 def _curves(sweep: Sweep) -> str:
@@ -317,18 +323,19 @@ def _curves(sweep: Sweep) -> str:
 
 
 def _parallel(sweep: Sweep) -> str:
-    space, goal, good = sweep.planned.experiment.space, sweep.goals[0].metric, _good(sweep)
-    rows = [
-        (
-            one.run.name,
-            [*(one.run.values.get(key) for key in space), one.result.figures[goal]],
-            good[one.run.name],
-        )
-        for one in sweep.trials[:MOST]
-        if one.run.role == "search" and goal in one.result.figures
-    ]
-    logs = [*(axis.log for axis in space.values()), False]
-    return drawing.parallel([*space, goal], rows, logs) if rows else ""
+    """By the first goal; with early stopping by what every trial came to."""
+    experiment, goal = sweep.planned.experiment, sweep.goals[0]
+    seen = sweep.looked_at()
+    good = _ranks(seen, experiment.early.direction or goal.direction) if seen else _good(sweep)
+    rows: list[tuple[str, list[Any], float]] = []
+    for one in sweep.trials[:MOST]:
+        name = one.run.name
+        value = seen.get(name) if seen else one.result.figures.get(goal.metric)
+        if one.run.role == "search" and value is not None:
+            settings = [one.run.values.get(key) for key in experiment.space]
+            rows.append((name, [*settings, value], good[name]))
+    logs = [*(axis.log for axis in experiment.space.values()), False]
+    return drawing.parallel([*experiment.space, sweep.judged_by], rows, logs) if rows else ""
 
 
 def _front(sweep: Sweep) -> str:

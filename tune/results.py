@@ -148,11 +148,20 @@ class Sweep:
             return
         goal = self.goals[0]
         sign = 1 if (early.direction or goal.direction) == goal.direction else -1
-        for one in self.trials:
-            if one.run.role == "search" and one.run.seed == self.planned.experiment.seeds[0]:
+        runs = {one.run.name: one.run for one in self.trials}
+        for name, value in self.looked_at().items():
+            yield runs[name].values, [sign * value]
+
+    def looked_at(self) -> dict[str, float]:
+        """What each trial of a search came to where early stopping first looked at it; nothing without it."""
+        experiment = self.planned.experiment
+        early, found = experiment.early, {}
+        for one in self.trials if early.method not in ("none", "pbt") else ():
+            if one.run.role == "search" and one.run.seed == experiment.seeds[0]:
                 at = next((line for line in one.lines if line["step"] >= early.first), {})
-                if (value := at.get(early.metric or goal.metric)) is not None:
-                    yield one.run.values, [sign * value]
+                if (value := at.get(early.metric or self.goals[0].metric)) is not None:
+                    found[one.run.name] = float(value)
+        return found
 
     def tokens(self) -> Tokens:
         """What was spent, and saved: a trial that was ended is taken to go on as the whole ones did."""
