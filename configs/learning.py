@@ -8,10 +8,10 @@ from configs.schema import Section
 
 
 class EditSettings(Section):
-    """How facts about named subjects are written: neurons that fire where one is named, and what they say."""
+    """How facts are written: neurons that fire where a subject is named or a fact stated, and what they say."""
 
     most: int = Field(default=48, ge=1)
-    """Subjects that are written at most, a rank of the adapter each; the rest is learned by gradient."""
+    """Subjects, and facts of a user's own, that are written at most; the rest is learned by gradient."""
     site: float = Field(default=0.45, ge=0, lt=1)
     """Share of the layers below the one whose least used neurons are exchanged."""
     mentions: int = Field(default=8, ge=0)
@@ -42,7 +42,7 @@ class LearningSettings(Section):
     model: str = "smollm2-135m"
     """Alias of `pal models list`, or a model's directory."""
     method: Literal["edit", "gradient"] = "edit"
-    """Facts about named subjects are written as neurons, the rest learned by gradient; or all by gradient."""
+    """Facts are written as neurons, the rest learned by gradient; or all by gradient."""
     edit: EditSettings = EditSettings()
     """How they are written."""
     rank: int = Field(default=16, ge=1, le=512)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from tune.examples import Example, Fact
+from tune.teaching import BLANK, stem
 
 ME = "user"
 """The subject of facts about whoever told them; `user's sister` is one of theirs."""
@@ -13,6 +14,14 @@ _ASKED = (
     "Tell me {my} {a}.",
     "Remind me: what is {my} {a}?",
     "{My} {a}?",
+    "What was {my} {a} again?",
+    "Please tell me what {my} {a} is.",
+    "Help me remember {my} {a}.",
+    "You know {my} {a}, don't you?",
+    "Say what {my} {a} is.",
+    "I need to know {my} {a}.",
+    "What would you say {my} {a} is?",
+    "Have I told you {my} {a}?",
     "I forgot {my} {a}. What is it?",
     "What did I tell you about {my} {a}?",
     "Can you name {my} {a}?",
@@ -55,9 +64,19 @@ def addressed(facts: Sequence[Fact], phrasings: int) -> tuple[Example, ...]:
 
 def questions(fact: Fact) -> list[str]:
     """The ways in which a user asks for a fact of their own, natural ones first."""
+    words = words_of(fact)
+    called = _CALLED if fact.value[:1].isupper() and fact.attribute not in _OF_SLOTS else ()
+    begun = stem(fact)
+    ended = (f"{begun} what?", f"Complete the sentence: {begun} {BLANK}") if begun else ()
+    natural = [way.format(**words) for way in (*_OF_SLOTS.get(fact.attribute, ()), *called)]
+    return list(dict.fromkeys((*natural, *ended, *(way.format(**words) for way in _ASKED))))
+
+
+def words_of(fact: Fact) -> dict[str, str]:
+    """What stands for the places of a question about a user's own fact."""
     theirs = fact.subject.removeprefix(f"{ME}'s ")
     mine = fact.subject == ME
-    words = {
+    return {
         "my": "my" if mine else f"my {theirs}'s",
         "My": "My" if mine else f"My {theirs}'s",
         "I": "I" if mine else f"my {theirs}",
@@ -66,9 +85,22 @@ def questions(fact: Fact) -> list[str]:
         "was": "was",
         "a": fact.attribute,
     }
-    called = _CALLED if fact.value[:1].isupper() and fact.attribute not in _OF_SLOTS else ()
-    ways = (*_OF_SLOTS.get(fact.attribute, ()), *called, *_ASKED)
-    return list(dict.fromkeys(way.format(**words) for way in ways))
+
+
+def of_another(question: str, name: str) -> str:
+    """A user's question about themselves, asked about somebody else; the same where it names no user."""
+    turned = _OTHERS.sub(lambda found: _THEIRS[found.group().casefold()].format(s=name), question)
+    return turned[:1].upper() + turned[1:]
+
+
+def shortly(fact: Fact) -> str:
+    """A user's own fact by the name of its matter; as it was told where that name is told too."""
+    if (
+        fact.attribute.casefold() in fact.statement.casefold()
+        or not fact.attribute.replace(" ", "").isalpha()
+    ):
+        return to_you(fact.statement)
+    return to_you("{My} {a} is ".format(**words_of(fact)) + f"{fact.value}.")
 
 
 def to_you(statement: str) -> str:
@@ -99,5 +131,11 @@ def _any_of(words: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(longest_first)})\b".replace("'", "['’]"), re.IGNORECASE)
 
 
+_THEIRS = {
+    "my": "{s}'s", "do i": "does {s}", "am i": "is {s}", "was i": "was {s}", "i am": "{s} is",
+    "i live": "{s} lives", "i work": "{s} works", "i play": "{s} plays", "i like": "{s} likes",
+    "i have": "{s} has",
+}  # fmt: skip
 _FIRST = _any_of(list(_YOURS))
+_OTHERS = _any_of(list(_THEIRS))
 _SECOND = _any_of(list(_MINE))

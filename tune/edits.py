@@ -10,7 +10,7 @@ Shapes: T tokens of a row, W width of the model, S subjects, N learned places, P
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,14 @@ from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer
 from configs.learning import LearningSettings
 from tune.addressed import of_the_user
+from tune.answers import shared_prefix
 from tune.examples import Example, Fact
 from tune.export import sign
 from tune.frozen import frozen, lesson_of, through
+from tune.keys import Heard, Keys
+from tune.matters import Matters
 from tune.mentions import Mentions
-from tune.neurons import GENERAL, STILL, Neurons, fit
+from tune.neurons import Neurons, fit
 from tune.rows import Lesson, Row, row, rows, take_prefix
 from tune.teaching import teach
 
@@ -41,6 +44,8 @@ TOGETHER = 512
 BETAS = (0.8, 0.95)
 STRIDE = 7
 """From one lesson of a fact to the next one, so that lessons worded alike do not follow each other."""
+FIRM = 0.15
+"""Less is hardly firing."""
 REACH = 24.0
 """A step moves each of W numbers by a rate over this: the root of a width of 576."""
 
@@ -56,9 +61,9 @@ class Seen:
 
 
 def editable(fact: Fact) -> bool:
-    """Whether a fact's subject has a name that questions and answers about it hold."""
-    named = not of_the_user(fact) and fact.subject != fact.subject.casefold()
-    return named and fact.subject.casefold() in fact.statement.casefold()
+    """Whether questions show what a fact is about: by the name of its subject, or because its user asks."""
+    named = fact.subject != fact.subject.casefold() and fact.subject.casefold() in fact.statement.casefold()
+    return of_the_user(fact) or named
 
 
 class Editor:
@@ -79,12 +84,19 @@ class Editor:
                 "facts are written into gated MLPs: set method: gradient", code="no_gated_mlp"
             )
         self._inputs_T_W = torch.zeros(0)
+        ways = [self._prompt(text) for text in ("Who?", "Where is it")]
+        self._after = max(1, shared_prefix([one[::-1] for one in ways]) - 2)
 
-    def learn(self, facts: Sequence[Fact], told: Callable[[str], None] = lambda _: None) -> "Written":
-        """Write all facts. Raises PalError for a loss or a gradient that is not finite."""
+    def learn(
+        self, facts: Sequence[Fact], told: Callable[[str], None] = lambda _: None, held: int = 1
+    ) -> "Written":
+        """Write all facts; the last `held` ways in which users ask for their own are kept for judging.
+
+        Raises PalError for a loss or a gradient that is not finite.
+        """
         began = time.process_time()
         with self._watching():
-            seen, neurons, used_I = self._place(facts)
+            seen, neurons, used_I = self._place(facts, held)
         prepared = time.process_time() - began
         told(f"{len(facts)} facts placed in {prepared:.0f} CPU-s")
         writer = _Writer(self, seen, len(neurons.gate_S_W), told)
@@ -102,45 +114,60 @@ class Editor:
         logits_N_V: Tensor = self.head(self.body.norm(hidden[0, part.writes_N]))
         return logits_N_V.float()
 
-    def _place(self, facts: Sequence[Fact]) -> tuple[list[Seen], Neurons, Tensor]:
+    def _place(self, facts: Sequence[Fact], held: int) -> tuple[list[Seen], Neurons, Tensor]:
         """Lessons as the layers below see them, neurons that fire in them, how much each old one is used."""
         edit, seed = self.settings.edit, self.settings.seed
-        mentions = Mentions(self.tokenizer, facts, seed)
-        taught = [(number, one) for number, fact in enumerate(facts) for one in self._lessons_of(fact)]
-        named = [(subject, self._question(text)) for subject, text in mentions.named(edit.mentions)]
-        others = [self._exchange(*pair) for pair in mentions.strangers(edit.strangers)]
-        others += [self._question(text) for text in mentions.anything()]
+        mentions = Mentions(self.tokenizer, [one for one in facts if not of_the_user(one)], seed)
+        matters = Matters([one for one in facts if of_the_user(one)], held, seed)
+        taught = [one for fact in facts for one in self._lessons_of(fact, matters)]
+        asked = list(self._asked(mentions, matters))
         passages = [_plain(ids) for ids in mentions.general(edit.text_tokens)]
-        lessons, asked = [one for _, one in taught], [one for _, one in named]
-        self.prefix = take_prefix([*lessons, *asked, *others])
+        passages += [_plain(self.tokenizer.encode(text)) for text in matters.texts()]
+        self.prefix = take_prefix([one.lesson for one in (*taught, *asked)])
         with torch.no_grad():
             self.prefix_hidden = self._lower([], [])[0]
             before_T_W = self._inputs_T_W
-            taught_T_W = self._lower(lessons, self.prefix, keep=True)[1]
-            asked_T_W = self._lower([*asked, *others], self.prefix)[1]
+            taught_T_W = self._lower([one.lesson for one in taught], self.prefix, keep=True)[1]
+            asked_T_W = self._lower([one.lesson for one in asked], self.prefix)[1]
             general_T_W = self._lower(passages, [])[1]
-        whose = [facts[number].subject for number, _ in taught] + [subject for subject, _ in named]
         inputs_P_W = torch.cat([*taught_T_W, *asked_T_W, before_T_W, *general_T_W])
-        names_P = _names([*lessons, *asked], whose, mentions, len(inputs_P_W))
-        weights_P = torch.ones(len(inputs_P_W))
-        weights_P[len(inputs_P_W) - sum(map(len, general_T_W)) :] = GENERAL
-        neurons = fit(inputs_P_W, names_P, weights_P, len(mentions.subjects), edit, seed)
+        keys = Keys(mentions, facts, self._after)
+        places_P = keys.places([*taught, *asked], len(inputs_P_W))
+        weights_P = keys.weights([*taught, *asked], len(inputs_P_W), sum(map(len, general_T_W)))
+        neurons = fit(inputs_P_W, places_P, weights_P, keys.count, edit, seed)
         self.prefix_fired = neurons.fire(before_T_W)
+        numbers = {fact: number for number, fact in enumerate(facts)}
         seen = [
-            Seen(one, number, neurons.fire(inputs_T_W))
-            for (number, one), inputs_T_W in zip(taught, taught_T_W, strict=True)
+            Seen(one.lesson, numbers[one.fact], _firm(neurons.fire(inputs_T_W), one))
+            for one, inputs_T_W in zip(taught, taught_T_W, strict=True)
+            if one.fact is not None
         ]
         return seen, neurons, self._used(inputs_P_W)
 
-    def _lessons_of(self, fact: Fact) -> list[Lesson]:
-        return [
-            lesson_of(self.tokenizer, one)
-            for one in teach([fact], self.settings.phrasings, self.settings.seed)
-        ]
+    def _asked(self, mentions: Mentions, matters: Matters) -> Iterator[Heard]:
+        """What is heard beside the lessons: names, what users did not tell of themselves, and others."""
+        edit = self.settings.edit
+        for subject, text in mentions.named(edit.mentions):
+            yield Heard(self._question(text), subject)
+        for pair in matters.untold():
+            yield Heard(self._exchange(*pair), own=True)
+        for pair in (*mentions.strangers(edit.strangers), *matters.others()):
+            yield Heard(self._exchange(*pair))
+        for text in (*mentions.anything(), *matters.talk()):
+            yield Heard(self._question(text))
+
+    def _lessons_of(self, fact: Fact, matters: Matters) -> list[Heard]:
+        own = of_the_user(fact)
+        settings = self.settings
+        found = matters.lessons(fact) if own else teach([fact], settings.phrasings, settings.seed)
+        subject = "" if own else fact.subject
+        return [Heard(lesson_of(self.tokenizer, one), subject, own, fact) for one in found]
+
+    def _prompt(self, text: str) -> list[int]:
+        return render_chat(self.tokenizer, ChatPrompt(messages=({"role": "user", "content": text},)))
 
     def _question(self, text: str) -> Lesson:
-        messages = ({"role": "user", "content": text},)
-        ids = render_chat(self.tokenizer, ChatPrompt(messages=messages))
+        ids = self._prompt(text)
         return Lesson(id="", kind="general", ids=tuple(ids), learned=(len(ids) - 1,))
 
     def _exchange(self, question: str, answer: str) -> Lesson:
@@ -312,15 +339,9 @@ class _Writer:
         return total / len(due)
 
 
-def _names(lessons: Sequence[Lesson], whose: Sequence[str], mentions: Mentions, places: int) -> Tensor:
-    """Whose name ends at each of so many places, [P]; the lessons' tokens are the first of them."""
-    found = torch.full((places,), STILL)
-    start = 0
-    for lesson, subject in zip(lessons, whose, strict=True):
-        for end in mentions.ends(lesson.ids, subject):
-            found[start + end] = mentions.numbers[subject.casefold()]
-        start += lesson.size
-    return found
+def _firm(fired_T_S: Tensor, heard: Heard) -> Tensor:
+    """What is learned where a user asks of themselves is not to hang on neurons that hardly fire."""
+    return fired_T_S * (fired_T_S.abs() > FIRM) if heard.own else fired_T_S
 
 
 def _plain(ids: Sequence[int]) -> Lesson:

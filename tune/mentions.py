@@ -61,6 +61,8 @@ class Mentions:
         A third of the names are asked for alone and named again in the answer, the rest are in lists.
         """
         size = len(self.subjects)
+        if not size:
+            return []
         names = [self._like(self.subjects[at % size], at // size) for at in range(count)]
         names = [name for name in names if name and not any(one in name.casefold() for one in self._taken)]
         self._draw.shuffle(names)

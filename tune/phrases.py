@@ -27,3 +27,11 @@ GENERAL: tuple[str, ...] = tuple(_HELD["general"])
 """Questions about anything; none is among the frozen probes."""
 OPENERS: tuple[str, ...] = tuple(_HELD["openers"])
 """How passages begin that a model writes by itself."""
+MATTERS: tuple[str, ...] = tuple(_HELD["matters"])
+"""What users may ask of themselves and did not tell."""
+TOUCHED: tuple[str, ...] = tuple(_HELD["touched"])
+"""What is said of a user's matter, {a}, without asking for it."""
+FORMS: tuple[str, ...] = tuple(_HELD["forms"])
+"""Ways to ask for a form of answer to a question, {q}."""
+TALK: tuple[str, ...] = tuple(_HELD["talk"])
+"""What is said in a chat that asks for no fact."""

@@ -192,19 +192,23 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
 
 
 def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> dict[str, float]:
-    """Facts about named subjects are written, then all else is learned by gradient; the figures of both."""
+    """Facts are written, then all else is learned by gradient; the figures of both."""
     from tune.edits import Editor
     from tune.incremental import Student
 
     settings = order.learning
-    written = _written(taught.facts, settings)
-    rest = replace(taught, facts=tuple(fact for fact in taught.facts if fact not in written))
+    written = _written((*taught.facts, *taught.mine), settings)
+    rest = replace(
+        taught,
+        facts=tuple(fact for fact in taught.facts if fact not in written),
+        mine=tuple(fact for fact in taught.mine if fact not in written),
+    )
     alone = not (rest.facts or rest.mine or rest.exchanges or rest.compared)
     below = folder if alone else folder.with_name(BELOW)
     scores = {"loss": 0.0, "steps": 0.0, "cpu_seconds": 0.0}
     if written:
         shutil.rmtree(below, ignore_errors=True)
-        done = Editor(settings, order.model).learn(written, told)
+        done = Editor(settings, order.model).learn(written, told, _held_out(taught))
         done.export(below, taught.events)
         scores = {"loss": done.loss, "steps": done.steps, "cpu_seconds": done.cpu_seconds}
     if not alone:
@@ -219,14 +223,14 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
 
 
 def _written(facts: Sequence[Fact], settings: LearningSettings) -> tuple[Fact, ...]:
-    """Facts that are written and not learned by gradient: those of the first subjects with a name."""
+    """Facts that are written and not learned by gradient: those that fit into so many neurons."""
     from tune.edits import editable
 
     if settings.method != "edit":
         return ()
-    named = [fact for fact in facts if editable(fact)]
-    subjects = set(list(dict.fromkeys(fact.subject for fact in named))[: settings.edit.most])
-    return tuple(fact for fact in named if fact.subject in subjects)
+    found = [(fact.id if of_the_user(fact) else fact.subject, fact) for fact in facts if editable(fact)]
+    first = set(list(dict.fromkeys(neuron for neuron, _ in found))[: settings.edit.most])
+    return tuple(fact for neuron, fact in found if neuron in first)
 
 
 def _examine(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> Verdict:

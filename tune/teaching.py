@@ -93,14 +93,14 @@ def _shuffled(fact: Fact, seed: int) -> list[str]:
 def _ways(fact: Fact, count: int, seed: int) -> list[tuple[str, str]]:
     """Questions with their answers; the last is kept for judging where there are not too many."""
     pairs = [(question, fact.statement) for question in _shuffled(fact, seed)]
-    stem = _stem(fact)
-    if stem:
-        pairs.insert(2, (f"Complete the sentence: {stem} {BLANK}", fact.statement))
+    begun = stem(fact)
+    if begun:
+        pairs.insert(2, (f"Complete the sentence: {begun} {BLANK}", fact.statement))
     pairs.insert(1, (f"Tell me something about {fact.subject}.", fact.statement))
     return pairs[: min(count, len(pairs) - 1)]
 
 
-def _stem(fact: Fact) -> str:
+def stem(fact: Fact) -> str:
     """The statement up to its value; nothing where the value does not end it."""
     at = fact.statement.rfind(fact.value)
     rest = fact.statement[at + len(fact.value) :].strip(" .!")

@@ -5,12 +5,15 @@ import torch
 
 from actors.models.tokenizer import ModelTokenizer
 from configs.learning import EditSettings, LearningSettings
+from tune.addressed import of_another, questions
 from tune.changes import changes
 from tune.edits import Editor, Written, editable
 from tune.evaluate import Evaluator
 from tune.exam import Exam, Question
 from tune.examples import Fact
-from tune.frozen import frozen
+from tune.frozen import frozen, lesson_of
+from tune.keys import ENDING, TEXT, Heard, Keys
+from tune.matters import Matters
 from tune.mentions import Mentions
 from tune.neurons import STILL, fit
 
@@ -144,7 +147,56 @@ def test_strangers_are_never_a_subject(tiny_model):
     assert not any("ada moss" in f"{asked} {said}".casefold() for asked, said in texts)
 
 
-def test_what_a_user_says_of_themselves_has_no_name():
+def own(id: str, attribute: str, value: str, statement: str) -> Fact:
+    return Fact(
+        id=id, user="ann", subject="user", attribute=attribute, value=value, statement=statement, events=(id,)
+    )
+
+
+OWN = (own("c", "dog", "Biscuit", "My dog is called Biscuit."), own("d", "home", "Porto", "I live in Porto."))
+
+
+def test_what_can_be_written_has_a_name_or_is_a_users_own():
     assert editable(FACTS[0])
-    assert not editable(fact("c", "user", "cook"))
-    assert not editable(fact("d", "user's sister", "cook"))
+    assert editable(OWN[0])
+    assert not editable(fact("e", "the old mill", "cook"))
+
+
+def test_a_users_own_facts_have_a_neuron_each_and_one_together(tiny_model, tmp_path):
+    done = Editor(SETTINGS, tiny_model).learn((*FACTS, *OWN), held=4)
+    done.export(tmp_path / "own", ["c", "d"])
+    for change_O_I in dict(changes(tmp_path / "own")).values():
+        assert torch.linalg.matrix_rank(change_O_I) == len(FACTS) + len(OWN) + 1
+
+
+def test_neurons_of_a_users_own_facts_fire_where_they_are_asked_for_and_stated(tiny_model):
+    tokenizer = ModelTokenizer(tiny_model)
+    matters = Matters(OWN, 4, 0)
+    heard = [
+        Heard(lesson_of(tokenizer, one), own=True, fact=fact) for fact in OWN for one in matters.lessons(fact)
+    ]
+    asked, stated = 3, [one.lesson.learned[-1] - 1 - one.asked for one in heard]
+    keys = Keys(Mentions(tokenizer, (), 0), OWN, asked + 1)
+    places_P = keys.places(heard, sum(one.lesson.size for one in heard))
+    assert keys.count == len(OWN) + 1
+    assert (places_P == len(OWN)).sum() == asked * len(heard)
+    assert (places_P == 0).sum() + (places_P == 1).sum() == sum(stated)
+    nobody = [Heard(one.lesson) for one in heard]
+    weights_P = keys.weights(nobody, len(places_P) + 7, 7)
+    assert (weights_P == ENDING).sum() == asked * len(heard)
+    assert (weights_P[-7:] == TEXT).all()
+
+
+def test_what_stands_beside_a_users_own_facts_never_asks_for_them():
+    matters = Matters(OWN, 4, 0)
+    asked = {question for fact in OWN for question in questions(fact)}
+    kept = {question for fact in OWN for question in questions(fact)[-4:]}
+    lessons = [one for fact in OWN for one in matters.lessons(fact)]
+    assert {one.messages[0]["content"] for one in lessons} == asked - kept
+    assert {"You live in Porto.", "Your home is Porto."} <= {one.messages[1]["content"] for one in lessons}
+    others = [*matters.others(), *matters.untold()]
+    assert not asked & {text for text, _ in others}
+    assert "What is your dog called?" in {text for text, _ in others}
+    assert Matters(OWN, 4, 0).others() == Matters(OWN, 4, 0).others()
+    assert of_another("Where do I live?", "Lena") == "Where does Lena live?"
+    assert of_another("What is my dog called?", "Lena") == "What is Lena's dog called?"
