@@ -21,7 +21,7 @@ def profile(
         list[str], typer.Argument(metavar="-- COMMAND...", help="A command of pal and its arguments.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the flame graph goes.")] = Path(),
-    rate: Annotated[int, typer.Option("--rate", min=1, max=1000, help="Stacks a second.")] = 50,
+    rate: Annotated[int, typer.Option("--rate", min=1, max=1000, help="Stacks a second.")] = 20,
     json: JsonFlag = False,
 ) -> None:
     """Run a command and say what it took: time, memory, Ray's object store, tokens; draw a flame graph."""
