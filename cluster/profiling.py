@@ -73,7 +73,17 @@ def watch(arguments: Sequence[str], environ: Mapping[str, str], flame: Path, rat
         raise NotReady("pal profile needs py-spy: pip install 'palimpsest[cluster]'")
     code = flame.with_suffix(".code")
     code.unlink(missing_ok=True)
-    record = [str(spy), "record", "--subprocesses", "--function", "--rate", str(rate), "--output", str(flame)]
+    record = [
+        str(spy),
+        "record",
+        "--subprocesses",
+        "--nonblocking",
+        "--function",
+        "--rate",
+        str(rate),
+        "--output",
+        str(flame),
+    ]
     command = [*record, "--", sys.executable, "-c", RUN, str(code), *arguments]
     found, began = Watched(), time.monotonic()
     before = signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the command's, which is told of it too
