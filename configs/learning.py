@@ -8,7 +8,7 @@ from configs.schema import Section
 
 
 class EditSettings(Section):
-    """How facts are written: neurons that fire where a subject is named or a fact stated, and their output."""
+    """How facts are written: neurons that fire where a subject is named or a fact stated, and their words."""
 
     most: int = Field(default=48, ge=1)
     """Subjects, and facts of a user's own, that are written at most; the rest is learned by gradient."""
