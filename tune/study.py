@@ -30,6 +30,8 @@ from tune.scorecard import to_json
 from tune.teaching import lessons
 from tune.triggers import suspects
 
+PROBES = "probes"
+"""Below the state directory: what the base model makes of the frozen probes, so that it is asked once."""
 BELOW = "written"
 """Directory of the facts that are written, beneath what is learned by gradient."""
 HELD_OUT, MOST_HELD_OUT = 3, 6
@@ -236,7 +238,10 @@ def _written(facts: Sequence[Fact], settings: LearningSettings) -> tuple[Fact, .
 def _examine(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> Verdict:
     from tune.evaluate import Evaluator
 
-    card = Evaluator(order.model).measure(folder / CANDIDATE, exam_of(taught, order.learning), order.replaced)
+    kept = folder.parents[1] / PROBES
+    kept.mkdir(exist_ok=True)
+    evaluator = Evaluator(order.model, kept)
+    card = evaluator.measure(folder / CANDIDATE, exam_of(taught, order.learning), order.replaced)
     (folder / CARD).write_text(to_json(card), encoding="utf-8")
     verdict = judge(card, order.gate)
     for one in verdict.slices:

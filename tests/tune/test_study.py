@@ -5,9 +5,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from actors.training.rounds import LESSONS, ORDER, RECORDS
-from configs.learning import LearningSettings
-from tune.examples import Fact, Preference
+from configs.learning import EditSettings, LearningSettings
+from tune.changes import changes
+from tune.examples import Example, Fact, Preference
 from tune.study import Order, Taught, _learn, exam_of, examples_of, gathered, order_of, study, taught_of
 
 
@@ -101,3 +104,32 @@ def test_comparisons_alone_make_an_adapter_that_names_their_ids(tiny_model: Path
     scores = _learn(tmp_path / "candidate", order, taught, lambda _: None)
     assert {"ordered_before", "ordered_after"} <= scores.keys()
     assert json.loads((tmp_path / "candidate" / "manifest.json").read_text())["events"] == ["e1"]
+
+
+def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path, tmp_path: Path) -> None:
+    edit = EditSettings(
+        site=0.0, most=3, mentions=2, strangers=16, text_tokens=120, fit_steps=20, steps=4, still=2.0
+    )
+    small = {
+        "rank": 4,
+        "depth": 0.34,
+        "general": 2,
+        "texts": 2,
+        "text_tokens": 8,
+        "epochs": 2,
+        "phrasings": 2,
+    }
+    settings = LearningSettings(edit=edit, **small)
+    asked = ({"role": "user", "content": "the mat?"}, {"role": "assistant", "content": "the cat"})
+    exchange = Example(id="x", kind="correction", messages=asked, events=("ex",))
+    order = Order("ann", tiny_model, None, frozenset(), frozenset(), ("ann",), settings, None)  # type: ignore[arg-type]
+    taught = Taught(facts=OTHERS, mine=MINE, exchanges=(exchange,))
+    said: list[str] = []
+    _learn(tmp_path / "candidate", order, taught, said.append)
+    assert any(line.startswith("3 facts placed") for line in said)
+    written, whole = dict(changes(tmp_path / "written")), dict(changes(tmp_path / "candidate"))
+    assert written.keys() < whole.keys()
+    manifest = json.loads((tmp_path / "candidate" / "manifest.json").read_text())
+    assert set(manifest["events"]) == {"e0", "e1", "e2", "e3", "ex"}
+    below = next(name for name in written if name.endswith("gate_proj.weight"))
+    torch.testing.assert_close(written[below], whole[below], atol=1e-5, rtol=1e-4)
