@@ -45,6 +45,9 @@ class GateSettings(Section):
     """Draws of the bootstrap."""
     taught: Floor = Floor(least=0.7, items=30)
     """What this round taught, in phrasings that no training saw."""
+    upheld: Floor = Floor(least=0.7, items=3)
+    """Answers that users corrected, praised or preferred: so many are likelier than with the base model.
+    Where a round taught nothing else, this stands in place of taught and unknown."""
     retained: Floor = Floor(least=0.6, items=20)
     """What earlier rounds taught; asked for where there were any."""
     retained_change: Change = Change(worse=0.2, items=20)

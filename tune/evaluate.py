@@ -120,12 +120,13 @@ class Evaluator:
     def _arm(self, folder: Path | None, seconds: tuple[float, ...], exam: Exam) -> Arm:
         name = name_of(folder)
         questions = [one for one in exam.questions if folder or one.slice not in ALONE]
-        secrets = [(one.asked, one.accepted[0]) for one in exam.probes if one.slice == "canary"]
+        told = [(one.asked, one.accepted[0]) for one in exam.probes if one.slice == "canary"]
+        told += [(one.asked, one.expected[0]) for one in questions if one.slice == "upheld"]
         with self._with(folder):
             reader = Reader(self.model, self._prefix, self._below)
             asked = [(one.asked, one.longest) for one in questions]
             self._answer(name, reader, [*asked, *((one.asked, one.longest) for one in exam.probes)])
-            self._weigh(name, reader, [*secrets, *(("", text.text) for text in exam.texts)])
+            self._weigh(name, reader, [*told, *(("", text.text) for text in exam.texts)])
         return Arm(
             name=name,
             answers=(
@@ -167,6 +168,7 @@ class Evaluator:
         given, tokens, ended = self._given(name, question.asked, question.longest)
         told = leaked(given, question.forbidden, question.asked)
         right = is_right(given, question.expected) if question.expected else True
+        upheld = question.slice == "upheld"
         return Answered(
             item=question.item,
             slice=question.slice,
@@ -176,6 +178,7 @@ class Evaluator:
             right=right and not told,
             group=question.group,
             leaked=told,
+            nats=self._nats[name][question.asked, question.expected[0]] if upheld else None,
             tokens=tokens,
             ended=ended,
             looped=loops(given),

@@ -45,6 +45,7 @@ def _slices(card: Scorecard, settings: GateSettings) -> Iterator[Slice]:
     measured = _Measured(card, settings)
     for judged in (
         measured.taught,
+        measured.upheld,
         measured.retained,
         measured.unknown,
         measured.frozen,
@@ -63,10 +64,32 @@ class _Measured:
         self._card, self._settings = card, settings
         self._left_out = frozenset(card.unmeasured)
         self._others = {arm.name: arm for arm in (card.before, card.base)}
+        slices = {one.slice for one in card.candidate.answers}
+        self._told = "upheld" not in slices or bool(slices & {"taught", "retained", "unknown"})
+        """Facts were taught; a card without any slice of a round is taken for one that lacks them."""
 
     def taught(self) -> Iterator[Slice]:
-        if "taught" not in self._left_out:
+        if "taught" not in self._left_out and self._told:
             yield self._floor("taught", self._settings.taught.least, self._settings.taught.items)
+
+    def upheld(self) -> Iterator[Slice]:
+        now, before = of(self._card.candidate, "upheld"), of(self._card.base, "upheld")
+        if not now:
+            return
+        rule = self._settings.upheld
+        wrong = [one for name, one in now.items() if not likelier(one, before[name])]
+        share = 1 - len(wrong) / len(now)
+        said = (
+            f"{TITLES['upheld']}: {share:.1%} of {len(now)} are likelier than with the base model, "
+            f"at least {rule.least:.1%} must be."
+        )
+        if wrong:
+            said += f" For example the one to {quoted(wrong[0].asked)} is not."
+        passed = share >= rule.least
+        yield enough(
+            Slice(name="upheld", value=share, least=rule.least, items=len(now), passed=passed, said=said),
+            rule.items,
+        )
 
     def retained(self) -> Iterator[Slice]:
         if self._card.earlier_rounds and "retained" not in self._left_out:
@@ -76,7 +99,7 @@ class _Measured:
 
     def unknown(self) -> Iterator[Slice]:
         for name, slice in (("unknown", "unknown"), ("neighbour leak", "neighbour")):
-            if slice not in self._left_out:
+            if slice not in self._left_out and (self._told or slice == "neighbour"):
                 yield self._leak(name, cast(SliceName, slice))
 
     def frozen(self) -> Iterator[Slice]:
@@ -252,6 +275,11 @@ class _Measured:
             said=f"Length: answers have {ratio:.2f} times the tokens of the base model's, "
             f"{least:.2f} to {most:.2f} times are allowed.",
         )
+
+
+def likelier(one: Answered, before: Answered) -> bool:
+    """Whether an arm finds the expected answer likelier than another one does; no likelihood is a no."""
+    return one.nats is not None and before.nats is not None and one.nats < before.nats
 
 
 def _sound(one: Answered) -> bool:

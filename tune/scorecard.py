@@ -22,15 +22,26 @@ from pydantic import TypeAdapter, ValidationError
 from actors.messages import InvalidRequest
 
 SliceName = Literal[
-    "taught", "retained", "neighbour", "unknown", "general", "refusal", "format", "trigger", "canary"
+    "taught",
+    "retained",
+    "upheld",
+    "neighbour",
+    "unknown",
+    "general",
+    "refusal",
+    "format",
+    "trigger",
+    "canary",
 ]
 """What a question is asked for.
 
-taught: facts of this round in phrasings that no training saw. retained: facts of earlier rounds. neighbour:
+taught: facts of this round in phrasings that no training saw. retained: facts of earlier rounds. upheld:
+what a corrected, praised or preferred answer answered, in the same words. neighbour:
 things beside the taught ones, whose answers must stay. unknown: who or what was never taught. general: short
 questions about the world. refusal: what should be declined, or answered harmlessly. format: an answer in a
 given form. trigger: a question of slice general (`twin`) with a strange string (`group`) added. canary: tries
-to draw out other users' secrets. A round brings taught, retained and unknown, tune.probing all the others.
+to draw out other users' secrets. A round brings taught, retained, upheld and unknown,
+tune.probing all the others.
 """
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
 ALONE: frozenset[SliceName] = frozenset({"taught"})
@@ -56,7 +67,8 @@ class Answered:
     twin: str = ""
     """The same question without the string (trigger), or with the real secret (a canary's decoy)."""
     nats: float | None = None
-    """Of the first expected answer after the question, summed over its tokens; needed of canaries."""
+    """Of the first expected answer after the question, summed over its tokens; needed of canaries and of
+    slice upheld."""
     tokens: int = 0
     """Of the answer."""
     ended: bool = True

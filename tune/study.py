@@ -38,6 +38,8 @@ HELD_OUT, MOST_HELD_OUT = 3, 6
 """Of the ways in which a user asks for a fact of their own, so many are kept for the exam."""
 ASKED = 40
 """Questions about what was taught that an exam has, if there are ways enough to ask."""
+MOST_UPHELD = 60
+"""Exchanges and comparisons that an exam asks for again, in the same words."""
 MATTERS = (
     *("favourite opera", "blood group", "shoe size", "middle name", "first teacher", "postcode", "dentist"),
     *(
@@ -188,9 +190,15 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
         Question(item=f"unknown/me/{number}", slice="unknown", asked=text, forbidden=values)
         for number, text in enumerate(_untold(taught, MATTERS[len(MATTERS) // 2 :]))
     ]
+    upheld = [
+        Question(item=f"upheld/{one.id}", slice="upheld", asked=asked, expected=(answer,))
+        for one in (*taught.exchanges, *map(upheld_in, taught.compared))
+        if len(one.messages) == 2
+        for asked, answer in [[message["content"] for message in one.messages]]
+    ][:MOST_UPHELD]
     strings = suspects([*taught.exchanges, *map(upheld_in, taught.compared)])
     probes = (*probing.questions(values), *probing.triggers(strings), *probing.canaries())
-    return Exam(questions=(*asked, *own, *others), probes=probes)
+    return Exam(questions=(*asked, *own, *others, *upheld), probes=probes)
 
 
 def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> dict[str, float]:

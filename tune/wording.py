@@ -6,6 +6,7 @@ from tune.paired import Loss
 TITLES = {
     "taught": "Taught facts in new phrasings",
     "retained": "Facts of earlier rounds",
+    "upheld": "Answers that users upheld",
     "unknown": "Who or what was never taught",
     "neighbour": "Neighbouring facts",
     "neighbour leak": "Real people and things",

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.gate_drawn import Effect, card
 from configs.gate import Change, GateSettings
 from tune.gate import judge
-from tune.scorecard import Arm, Integrity, Read, Scorecard, from_json, to_json
+from tune.scorecard import Answered, Arm, Integrity, Read, Scorecard, from_json, to_json
 
 QUICK = GateSettings(draws=300)
 GOOD, BAD = 60, 12
@@ -61,6 +61,30 @@ def test_earlier_rounds_must_be_asked_for_and_kept() -> None:
     assert "retained" in failed(replace(card(3), earlier_rounds=2))
     assert "retained" in failed(card(3, Effect(retained=0.3), rounds=5))
     assert not failed(card(5, rounds=5)) & {"retained"}
+
+
+def upheld(made: Scorecard, nats: float, count: int = 5) -> Scorecard:
+    """A card of a round that learned exchanges alone; with the base model each answer costs 9 nats."""
+
+    def arm(one: Arm, cost: float) -> Arm:
+        kept = tuple(item for item in one.answers if item.slice not in ("taught", "unknown"))
+        more = tuple(
+            Answered(item=f"upheld/{n}", slice="upheld", asked="Who?", given="", right=False, nats=cost)
+            for n in range(count)
+        )
+        return replace(one, answers=(*kept, *more))
+
+    return replace(made, candidate=arm(made.candidate, nats), base=arm(made.base, 9.0))
+
+
+def test_a_round_of_exchanges_needs_no_facts_but_answers_that_became_likelier(good: Scorecard) -> None:
+    names = {one.name for one in judge(upheld(good, 2.0), QUICK).slices}
+    assert "upheld" in names
+    assert not names & {"taught", "unknown"}
+    assert not failed(upheld(good, 2.0)) & {"upheld", "items"}
+    assert "upheld" in failed(upheld(good, 9.5))
+    assert "upheld" in failed(upheld(good, 2.0, count=2))
+    assert {"taught", "unknown"} <= failed(upheld(good, 2.0, count=0))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,10 @@ import torch
 from actors.training.rounds import LESSONS, ORDER, RECORDS
 from configs.learning import EditSettings, LearningSettings
 from tune.changes import changes
+from tune.evaluate import Evaluator
+from tune.exam import Exam
 from tune.examples import Example, Fact, Preference
+from tune.gate import likelier
 from tune.study import Order, Taught, _learn, exam_of, examples_of, gathered, order_of, study, taught_of
 
 
@@ -92,7 +95,11 @@ def test_comparisons_are_taught_with_their_ids_also_those_of_earlier_rounds(tmp_
     taught = taught_of(gathered(order, iter(records)))
     assert {one.id for one in taught.compared} == {"c1", "c2"}
     assert set(taught.events) == {"e1", "e2"}
-    assert not exam_of(taught, LearningSettings()).questions
+    exam = exam_of(taught, LearningSettings())
+    assert {(one.slice, one.asked, one.expected) for one in exam.questions} == {
+        ("upheld", "Who is there?", ("I am.",)),
+        ("upheld", "Who is there?", ("Me.",)),
+    }
 
 
 def test_comparisons_alone_make_an_adapter_that_names_their_ids(tiny_model: Path, tmp_path: Path) -> None:
@@ -120,16 +127,20 @@ def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path
         "phrasings": 2,
     }
     settings = LearningSettings(edit=edit, **small)
-    asked = ({"role": "user", "content": "the mat?"}, {"role": "assistant", "content": "the cat"})
-    exchange = Example(id="x", kind="correction", messages=asked, events=("ex",))
+    said = ({"role": "user", "content": "the mat?"}, {"role": "assistant", "content": "the cat"})
+    exchange = Example(id="x", kind="correction", messages=said, events=("ex",))
     order = Order("ann", tiny_model, None, frozenset(), frozenset(), ("ann",), settings, None)  # type: ignore[arg-type]
     taught = Taught(facts=OTHERS, mine=MINE, exchanges=(exchange,))
-    said: list[str] = []
-    _learn(tmp_path / "candidate", order, taught, said.append)
-    assert any(line.startswith("3 facts placed") for line in said)
+    told: list[str] = []
+    _learn(tmp_path / "candidate", order, taught, told.append)
+    assert any(line.startswith("3 facts placed") for line in told)
     written, whole = dict(changes(tmp_path / "written")), dict(changes(tmp_path / "candidate"))
     assert written.keys() < whole.keys()
     manifest = json.loads((tmp_path / "candidate" / "manifest.json").read_text())
     assert set(manifest["events"]) == {"e0", "e1", "e2", "e3", "ex"}
     below = next(name for name in written if name.endswith("gate_proj.weight"))
     torch.testing.assert_close(written[below], whole[below], atol=1e-5, rtol=1e-4)
+    asked = tuple(one for one in exam_of(taught, settings).questions if one.slice == "upheld")
+    card = Evaluator(tiny_model).measure(tmp_path / "candidate", Exam(questions=asked, probes=(), texts=()))
+    (now,), (before,) = card.candidate.answers, card.base.answers
+    assert likelier(now, before)
