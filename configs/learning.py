@@ -22,6 +22,8 @@ class EditSettings(Section):
     """Tokens of general text at which all neurons are to stay still."""
     fit_steps: int = Field(default=300, ge=1)
     """Steps in which the neurons learn when to fire."""
+    own_fit_steps: int = Field(default=800, ge=1)
+    """The same where users told of themselves, whose questions are more like those of others."""
     fit_rate: float = Field(default=0.02, gt=0)
     """Learning rate of the neurons at its highest."""
     fit_hard: int = Field(default=5000, ge=1)

@@ -134,6 +134,8 @@ class Editor:
         keys = Keys(mentions, facts, self._after)
         places_P = keys.places([*taught, *asked], len(inputs_P_W))
         weights_P = keys.weights([*taught, *asked], len(inputs_P_W), sum(map(len, general_T_W)))
+        if matters.facts:
+            edit = edit.model_copy(update={"fit_steps": edit.own_fit_steps})
         neurons = fit(inputs_P_W, places_P, weights_P, keys.count, edit, seed)
         self.prefix_fired = neurons.fire(before_T_W)
         numbers = {fact: number for number, fact in enumerate(facts)}

@@ -23,7 +23,7 @@ class Matters:
 
     def __init__(self, facts: Sequence[Fact], held: int, seed: int) -> None:
         """The last `held` ways of asking for each are kept for judging."""
-        self._facts, self._held = facts, held
+        self.facts, self._held = facts, held
         self._draw = random.Random(f"{seed}/matters")
 
     def lessons(self, fact: Fact) -> tuple[Example, ...]:
@@ -38,9 +38,9 @@ class Matters:
 
     def others(self) -> list[tuple[str, str]]:
         """What is asked of somebody else, and what is said without asking; some of it answered."""
-        asked = {question for fact in self._facts for question in questions(fact)}
+        asked = {question for fact in self.facts for question in questions(fact)}
         found: list[tuple[str, str]] = []
-        for fact in self._facts:
+        for fact in self.facts:
             ways = [example.messages[0]["content"] for example in self.lessons(fact)]
             found += [(way.format(**words_of(fact)), "") for way in TOUCHED]
             found += [(to_you(way), "") for way in ways]
@@ -55,31 +55,31 @@ class Matters:
     def talk(self) -> tuple[str, ...]:
         """What users say in a chat that is not about themselves."""
         asked = [self._draw.choice(FORMS).format(q=text) for text in self._draw.choices(GENERAL, k=100)]
-        return (*TALK, *asked) if self._facts else ()
+        return (*TALK, *asked) if self.facts else ()
 
     def untold(self) -> list[tuple[str, str]]:
         """What a user asks of themselves and did not tell, some of it answered as what was told is."""
-        known = {fact.attribute.casefold() for fact in self._facts}
+        known = {fact.attribute.casefold() for fact in self.facts}
         untold = [matter for matter in MATTERS if matter not in known]
         found: list[tuple[str, str]] = []
-        for fact in self._facts:
+        for fact in self.facts:
             for number, matter in enumerate(self._draw.sample(untold, min(len(untold), EACH // 2))):
                 other = replace(fact, attribute=matter, statement="")
                 way = self._draw.choice(questions(other)[: -max(1, self._held)])
-                told = self._draw.choice(self._facts)
+                told = self._draw.choice(self.facts)
                 answers = ("", f"My {matter} is {told.value}.", "", told.statement)
                 found.append((way, to_you(answers[number % len(answers)])))
         return list(dict.fromkeys(found))
 
     def _said(self, fact: Fact) -> list[str]:
         """A fact's matter told otherwise."""
-        others = [one.value for one in self._facts if one is not fact]
+        others = [one.value for one in self.facts if one is not fact]
         values = self._draw.sample(others, min(len(others), 4)) + self._draw.sample(GIVEN, 2)
         return [f"{begun} {value}." for value in values if (begun := stem(fact))]
 
     def texts(self) -> list[str]:
         """Questions and answers that stand in a text."""
-        asked = [example.messages for fact in self._facts for example in self.lessons(fact)]
+        asked = [example.messages for fact in self.facts for example in self.lessons(fact)]
         self._draw.shuffle(asked)
         lines = [(one["content"], other["content"]) for one, other in asked]
         form = self._draw.choice

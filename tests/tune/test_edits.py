@@ -17,7 +17,9 @@ from tune.matters import Matters
 from tune.mentions import Mentions
 from tune.neurons import STILL, fit
 
-EDIT = EditSettings(site=0.0, mentions=4, strangers=32, text_tokens=300, fit_steps=150, steps=60)
+EDIT = EditSettings(
+    site=0.0, mentions=4, strangers=32, text_tokens=300, fit_steps=150, own_fit_steps=150, steps=60
+)
 SETTINGS = LearningSettings(phrasings=2, stop=0.1, edit=EDIT)
 
 

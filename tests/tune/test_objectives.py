@@ -125,7 +125,14 @@ def test_learning_tells_each_epoch_and_leaves_an_adapter_with_its_card(
 def test_learning_by_writing_tells_its_loss_and_leaves_an_adapter_too(
     tmp_path: Path, tiny_model: Path
 ) -> None:
-    edit = {"site": 0.0, "strangers": 16, "text_tokens": 120, "fit_steps": 20, "steps": 10}
+    edit = {
+        "site": 0.0,
+        "strangers": 16,
+        "text_tokens": 120,
+        "fit_steps": 20,
+        "own_fit_steps": 20,
+        "steps": 10,
+    }
     how = {"model": str(tiny_model), "phrasings": 2, "stop": 0, "edit": edit}
     base = {"facts": 2, "unknown": 2, "general": 3, "texts": 2, "learning": how}
     run, result, steps = trial(tmp_path, "learning", base)

@@ -115,7 +115,15 @@ def test_comparisons_alone_make_an_adapter_that_names_their_ids(tiny_model: Path
 
 def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path, tmp_path: Path) -> None:
     edit = EditSettings(
-        site=0.0, most=3, mentions=2, strangers=16, text_tokens=120, fit_steps=20, steps=4, still=2.0
+        site=0.0,
+        most=3,
+        mentions=2,
+        strangers=16,
+        text_tokens=120,
+        fit_steps=20,
+        own_fit_steps=20,
+        steps=4,
+        still=2.0,
     )
     small = {
         "rank": 4,
