@@ -38,6 +38,8 @@ HELD_OUT, MOST_HELD_OUT = 3, 6
 """Of the ways in which a user asks for a fact of their own, so many are kept for the exam."""
 ASKED = 40
 """Questions about what was taught that an exam has, if there are ways enough to ask."""
+LEAST_STEPS = 24
+"""Steps by gradient that a round of exchanges has, unless it knows them sooner."""
 MOST_UPHELD = 60
 """Exchanges and comparisons that an exam asks for again, in the same words."""
 MATTERS = (
@@ -222,14 +224,24 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
         done.export(below, taught.events)
         scores = {"loss": done.loss, "steps": done.steps, "cpu_seconds": done.cpu_seconds}
     if not alone:
-        student = Student(settings, order.model, below=below if written else None)
-        figures = student.learn(examples_of(rest, settings), told, rest.compared)
+        examples = examples_of(rest, settings)
+        student = Student(_paced(settings, examples), order.model, below=below if written else None)
+        figures = student.learn(examples, told, rest.compared)
         student.export(folder, taught.events, None, figures)
         scores["loss"] = max(scores["loss"], figures.loss)
         scores["steps"] += figures.steps
         scores["cpu_seconds"] += figures.cpu_seconds
         scores |= figures.ordered
     return scores
+
+
+def _paced(settings: LearningSettings, examples: Sequence[Example]) -> LearningSettings:
+    """Few exchanges are gone through more often, so that there are steps enough to learn them."""
+    taught = sum(one.kind not in ("unknown", "general") for one in examples)
+    if not taught:
+        return settings
+    epochs = math.ceil(LEAST_STEPS / math.ceil(taught / settings.batch))
+    return settings.model_copy(update={"epochs": max(settings.epochs, epochs)})
 
 
 def _written(facts: Sequence[Fact], settings: LearningSettings) -> tuple[Fact, ...]:

@@ -14,7 +14,19 @@ from tune.evaluate import Evaluator
 from tune.exam import Exam
 from tune.examples import Example, Fact, Preference
 from tune.gate import likelier
-from tune.study import Order, Taught, _learn, exam_of, examples_of, gathered, order_of, study, taught_of
+from tune.study import (
+    LEAST_STEPS,
+    Order,
+    Taught,
+    _learn,
+    _paced,
+    exam_of,
+    examples_of,
+    gathered,
+    order_of,
+    study,
+    taught_of,
+)
 
 
 def fact(number: int, attribute: str, value: str, statement: str, subject: str = "user") -> Fact:
@@ -100,6 +112,17 @@ def test_comparisons_are_taught_with_their_ids_also_those_of_earlier_rounds(tmp_
         ("upheld", "Who is there?", ("I am.",)),
         ("upheld", "Who is there?", ("Me.",)),
     }
+
+
+def test_few_exchanges_are_gone_through_more_often() -> None:
+    def told(count: int) -> list[Example]:
+        return [Example(id=str(n), kind="chat", messages=()) for n in range(count)]
+
+    settings = LearningSettings(batch=10, epochs=6)
+    assert _paced(settings, told(6)).epochs == LEAST_STEPS
+    assert _paced(settings, told(25)).epochs == LEAST_STEPS // 3
+    assert _paced(settings, told(200)) == settings
+    assert _paced(settings, [Example(id="u", kind="unknown", messages=())]) == settings
 
 
 def test_comparisons_alone_make_an_adapter_that_names_their_ids(tiny_model: Path, tmp_path: Path) -> None:
