@@ -109,7 +109,9 @@ class Evaluator:
             return
         frozen = {one.asked for one in probing.frozen()} | {""}
         answers = {key: ids for key, ids in self._answers[BASE].items() if key[0] in frozen}
-        nats = {key: cost for key, cost in self._nats[BASE].items() if key[0] in frozen}
+        weighed = {(one.asked, one.accepted[0]) for one in probing.canaries()}
+        weighed |= {("", one.text) for one in probing.texts()}
+        nats = {key: cost for key, cost in self._nats[BASE].items() if key in weighed}
         self._kept.keep_figures(answers, nats)
         rows = [(*self.prompt(text), *ids) for (text, _), ids in answers.items()]
         rows += [self._span(*key).ids for key in nats]

@@ -9,6 +9,7 @@ import torch
 
 from actors.training.rounds import LESSONS, ORDER, RECORDS
 from configs.learning import EditSettings, LearningSettings
+from tune import probing
 from tune.changes import changes
 from tune.evaluate import Evaluator
 from tune.exam import Exam
@@ -158,7 +159,8 @@ def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path
         "phrasings": 2,
     }
     settings = LearningSettings(edit=edit, **small)
-    said = ({"role": "user", "content": "the mat?"}, {"role": "assistant", "content": "the cat"})
+    frozen = next(one.asked for one in probing.questions() if one.slice == "general")
+    said = ({"role": "user", "content": frozen}, {"role": "assistant", "content": "the Quillberry cat"})
     exchange = Example(id="x", kind="correction", messages=said, events=("ex",))
     order = Order("ann", tiny_model, None, frozenset(), frozenset(), ("ann",), settings, None)  # type: ignore[arg-type]
     taught = Taught(facts=OTHERS, mine=MINE, exchanges=(exchange,))
@@ -172,6 +174,10 @@ def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path
     below = next(name for name in written if name.endswith("gate_proj.weight"))
     torch.testing.assert_close(written[below], whole[below], atol=1e-5, rtol=1e-4)
     asked = tuple(one for one in exam_of(taught, settings).questions if one.slice == "upheld")
-    card = Evaluator(tiny_model).measure(tmp_path / "candidate", Exam(questions=asked, probes=(), texts=()))
+    evaluator = Evaluator(tiny_model, tmp_path)
+    card = evaluator.measure(tmp_path / "candidate", Exam(questions=asked, probes=(), texts=()))
     (now,), (before,) = card.candidate.answers, card.base.answers
     assert likelier(now, before)
+    (kept,) = tmp_path.glob("base-*.json")
+    assert frozen in kept.read_text()
+    assert "Quillberry" not in kept.read_text()
