@@ -1,12 +1,13 @@
-"""Writes facts into a model: a neuron for each subject, and what it makes the model say. Knows no round.
+"""Writes facts into a model: neurons for what they are about, and what these make it say. Knows no round.
 
 In one layer the least used neurons of the gated MLP are exchanged. What goes into a new one makes it fire
-where its subject's name ends and nowhere else, so that nothing changes of what is said of others; what comes
-out of it is learned so that the layers above answer with the fact. Where knowledge of a subject sits: Meng et
-al., Locating and Editing Factual Associations in GPT, 2022; a neuron for each correction: Huang et al.,
-Transformer-Patcher, 2023. An adapter of as many ranks as there are subjects says the same exactly.
+where its subject's name ends (or a user's own fact is asked for and stated: tune/keys.py) and nowhere else,
+so that nothing changes of what is said of others; what comes out of it is learned so that the layers above
+answer with the fact. Where knowledge of a subject sits: Meng et al., Locating and Editing Factual
+Associations in GPT, 2022; a neuron for each correction: Huang et al.,
+Transformer-Patcher, 2023. An adapter of as many ranks as there are neurons says the same exactly.
 
-Shapes: T tokens of a row, W width of the model, S subjects, N learned places, P places, I neurons of a layer.
+Shapes: T tokens of a row, W width of the model, S neurons, N learned places, P places, I neurons of a layer.
 """
 
 import time

@@ -251,7 +251,8 @@ def _written(facts: Sequence[Fact], settings: LearningSettings) -> tuple[Fact, .
     if settings.method != "edit":
         return ()
     found = [(fact.id if of_the_user(fact) else fact.subject, fact) for fact in facts if editable(fact)]
-    first = set(list(dict.fromkeys(neuron for neuron, _ in found))[: settings.edit.most])
+    shared = any(of_the_user(fact) for _, fact in found)
+    first = set(list(dict.fromkeys(neuron for neuron, _ in found))[: settings.edit.most - shared])
     return tuple(fact for neuron, fact in found if neuron in first)
 
 

@@ -9,16 +9,19 @@ import torch
 
 from actors.training.rounds import LESSONS, ORDER, RECORDS
 from configs.learning import EditSettings, LearningSettings
-from tune import probing
+from tune import phrases, probing
 from tune.changes import changes
 from tune.evaluate import Evaluator
 from tune.exam import Exam
 from tune.examples import Example, Fact, Preference
 from tune.gate import likelier
+from tune.matters import Matters
 from tune.study import (
     LEAST_STEPS,
+    MATTERS,
     Order,
     Taught,
+    _held_out,
     _learn,
     _paced,
     exam_of,
@@ -68,6 +71,17 @@ def test_no_question_of_the_exam_is_taught_and_none_is_missing() -> None:
     unknown = [one for one in examples if one.kind == "unknown"]
     assert any(one.messages[-1]["content"] == "You live in Porto." for one in unknown)
     assert taught.events == ("e3", "e0", "e1", "e2")
+
+
+def test_what_is_written_and_examined_shares_no_question() -> None:
+    taught, settings = Taught(facts=OTHERS, mine=MINE, exchanges=()), LearningSettings()
+    matters = Matters(MINE, _held_out(taught), settings.seed)
+    asked = {one.messages[0]["content"] for fact in MINE for one in matters.lessons(fact)}
+    asked |= {text for text, _ in (*matters.others(), *matters.untold())} | set(matters.talk())
+    exam = exam_of(taught, settings)
+    assert not {one.asked for one in exam.questions} & asked
+    assert not {one.asked for one in probing.frozen()} & asked
+    assert not set(MATTERS[len(MATTERS) // 2 :]) & set(phrases.MATTERS)
 
 
 def test_the_common_model_learns_what_several_share(tmp_path: Path) -> None:
@@ -166,7 +180,8 @@ def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path
     taught = Taught(facts=OTHERS, mine=MINE, exchanges=(exchange,))
     told: list[str] = []
     _learn(tmp_path / "candidate", order, taught, told.append)
-    assert any(line.startswith("3 facts placed") for line in told)
+    assert any(line.startswith("2 facts placed") for line in told)
+    assert json.loads((tmp_path / "written" / "adapter_config.json").read_text())["r"] == edit.most
     written, whole = dict(changes(tmp_path / "written")), dict(changes(tmp_path / "candidate"))
     assert written.keys() < whole.keys()
     manifest = json.loads((tmp_path / "candidate" / "manifest.json").read_text())
