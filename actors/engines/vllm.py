@@ -34,9 +34,7 @@ QUIET = {
     "TQDM_DISABLE": "1",
 }
 MOST_LOGPROBS = 20
-EMPTY_SLOTS = 1
-"""LoRA slots kept free: on CPU, vLLM computes requests without an adapter with the last slot's weights
-(vllm-project/vllm pull request 48421), which must therefore stay zero."""
+WORKER = "actors.engines.vllm_worker.GroupedAdapters"
 
 
 class VllmEngine:
@@ -58,7 +56,10 @@ class VllmEngine:
     @classmethod
     async def create(cls, settings: EngineSettings, path: Path, tokenizer: ModelTokenizer) -> "VllmEngine":
         """Start vLLM without blocking the event loop. Raises NotReady if it cannot serve this model."""
-        return cls(settings, path, tokenizer, await asyncio.to_thread(_start, settings, path))
+        llm = await asyncio.to_thread(_start, settings, path)
+        if llm.vllm_config.parallel_config.worker_extension_cls:
+            await llm.collective_rpc("group_adapters")
+        return cls(settings, path, tokenizer, llm)
 
     async def generate(
         self, request_id: str, tokens: Sequence[int], sampling: Sampling, adapter: str | None = None
@@ -276,9 +277,9 @@ def engine_arguments(settings: EngineSettings, path: Path, *, cpu: bool, devices
         "structured_outputs_config": StructuredOutputsConfig(backend="guidance", disable_any_whitespace=True),
     }
     if settings.max_adapters:
-        slots = settings.max_adapters + EMPTY_SLOTS
-        arguments |= {"max_loras": slots, "max_lora_rank": settings.max_adapter_rank}
+        arguments |= {"max_loras": settings.max_adapters, "max_lora_rank": settings.max_adapter_rank}
     if cpu:
+        arguments["worker_extension_cls"] = WORKER if settings.max_adapters else ""
         arguments["kv_cache_memory_bytes"] = int(settings.kv_cache_gib * (1 << 30))
         if settings.threads == settings.tensor_parallel * settings.pipeline_parallel == 1:
             from vllm.v1.executor.uniproc_executor import UniProcExecutor

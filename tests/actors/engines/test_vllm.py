@@ -25,7 +25,8 @@ def test_settings_become_arguments() -> None:
     settings = EngineSettings(tensor_parallel=2, pipeline_parallel=2, max_adapters=0, max_context=100)
     on_gpu = engine_arguments(settings, path, cpu=False, devices=4)
     assert (on_gpu["enforce_eager"], on_gpu["enable_lora"], on_gpu["max_model_len"]) == (False, False, 100)
-    assert on_cpu["max_loras"] == EngineSettings().max_adapters + 1
+    assert on_cpu["max_loras"] == EngineSettings().max_adapters
+    assert "worker_extension_cls" not in on_gpu
     assert "distributed_executor_backend" not in on_gpu
     wide = engine_arguments(settings, path, cpu=False, devices=2)
     assert wide["distributed_executor_backend"] == "ray"
@@ -121,7 +122,7 @@ async def test_everything_that_vllm_does(model_dir: Path, tmp_path: Path) -> Non
     assert text_of(adapted) != text_of(same) == text_of(plain)
     await _check_that_nothing_stale_is_cached(generator, v1, other)
     with pytest.raises(InvalidRequest, match="does not fit"):
-        await generator.load_adapter("wide", save_adapter(model_dir, tmp_path / "wide", rank=64))
+        await generator.load_adapter("wide", save_adapter(model_dir, tmp_path / "wide", rank=128))
     await generator.load_adapter("v2", v1)
     assert text_of(await play(generator, "again", "v2")) == text_of(adapted)
     await generator.unload_adapter("v2")
