@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(row["missed"] for row in shown if row["arm"] == arms[0]) else 0
 
 
-def _tree(pairs: Sequence[str]) -> dict[str, Any]:
+def tree(pairs: Sequence[str]) -> dict[str, Any]:
     """Settings as they were given, key=value or section.key=value."""
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -100,7 +100,7 @@ class Run:
 
     def __init__(self, options: argparse.Namespace, arm: str, seed: int) -> None:
         self.options, self.arm, self.seed = options, arm, seed
-        changes = {**_tree(options.set), **ARMS[arm].changes, "seed": seed}
+        changes = {**tree(options.set), **ARMS[arm].changes, "seed": seed}
         self.settings = LearningSettings.model_validate(changes)
         self.world = world(options.rounds * options.facts, options.first + seed)
         self.taught = [
@@ -116,12 +116,13 @@ class Run:
         for number in range(len(self.taught)):
             folder = self.options.out / f"{self.arm}-{self.seed}-{number}".replace(" ", "-")
             last = number == len(self.taught) - 1
-            if ARMS[self.arm].begins == "afresh" and not (last or self.options.every):
+            due = last or bool(self.options.every and (number + 1) % self.options.every == 0)
+            if ARMS[self.arm].begins == "afresh" and not due:
                 continue
             shutil.rmtree(folder, ignore_errors=True)
             told = self._learn(number, adapter, folder)
             trained, adapter = trained + told["cpu_seconds"], folder
-            if not (last or self.options.every):
+            if not due:
                 continue
             evaluator = Evaluator(self.options.model, self.options.out)
             card = evaluator.measure(folder, self._exam(number, last))
@@ -230,7 +231,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--probes", choices=("general", "all"), default="all", help="what the gate asks")
     parser.add_argument("--most", type=int, default=1000, help="questions beside those about facts")
-    parser.add_argument("--every", action="store_true", help="ask after every round, not the last alone")
+    parser.add_argument(
+        "--every",
+        type=int,
+        nargs="?",
+        const=1,
+        default=0,
+        help="ask after each so many rounds, not the last alone",
+    )
     parser.add_argument("--peer-steps", type=int, default=36, help="steps of the peer")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--plot", type=Path)

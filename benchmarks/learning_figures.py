@@ -138,7 +138,10 @@ def draw(rows: Sequence[Row], arms: Sequence[str], path: Path) -> None:
         held = [row["by_round"] for row in rows if row["arm"] == arm]
         if held:
             found[arm] = [
-                (number + 1, sum(_so_far(one[number]) for one in held) / len(held))
+                (
+                    sum(share is not None for share in held[0][number]),
+                    sum(_so_far(one[number]) for one in held) / len(held),
+                )
                 for number in range(len(held[0]))
             ]
     linear(path, "What is still known", "rounds learned", "share right of all taught so far", found)
