@@ -22,7 +22,7 @@ from actors.models.tokenizer import ModelTokenizer, end_ids
 from tune import probing
 from tune.answers import Asked, Writer, replies, shared_prefix
 from tune.changes import changed, changes
-from tune.exam import Exam, Question
+from tune.exam import Exam, Question, Said
 from tune.grading import has_marks, is_right, leaked, loops
 from tune.growing import group_heads
 from tune.kept import Answers, Kept, Nats
@@ -111,7 +111,7 @@ class Evaluator:
         answers = {key: ids for key, ids in self._answers[BASE].items() if key[0] in frozen}
         weighed = {(one.asked, one.accepted[0]) for one in probing.canaries()}
         weighed |= {("", one.text) for one in probing.texts()}
-        nats = {key: cost for key, cost in self._nats[BASE].items() if key in weighed}
+        nats: Nats = {key: cost for key, cost in self._nats[BASE].items() if key in weighed}
         self._kept.keep_figures(answers, nats)
         rows = [(*self.prompt(text), *ids) for (text, _), ids in answers.items()]
         rows += [self._span(*key).ids for key in nats]
@@ -122,13 +122,13 @@ class Evaluator:
     def _arm(self, folder: Path | None, seconds: tuple[float, ...], exam: Exam) -> Arm:
         name = name_of(folder)
         questions = [one for one in exam.questions if folder or one.slice not in ALONE]
-        told = [(one.asked, one.accepted[0]) for one in exam.probes if one.slice == "canary"]
-        told += [(one.asked, one.expected[0]) for one in questions if one.slice == "upheld"]
+        secrets = [(one.asked, one.accepted[0]) for one in exam.probes if one.slice == "canary"]
+        weighed = [(one.said, one.expected[0]) for one in questions if one.slice == "upheld"]
         with self._with(folder):
             reader = Reader(self.model, self._prefix, self._below)
-            asked = [(one.asked, one.longest) for one in questions]
+            asked = [(one.said, one.longest) for one in questions]
             self._answer(name, reader, [*asked, *((one.asked, one.longest) for one in exam.probes)])
-            self._weigh(name, reader, [*told, *(("", text.text) for text in exam.texts)])
+            self._weigh(name, reader, [*secrets, *weighed, *(("", text.text) for text in exam.texts)])
         return Arm(
             name=name,
             answers=(
@@ -139,7 +139,7 @@ class Evaluator:
             seconds=seconds,
         )
 
-    def _answer(self, name: str, reader: Reader, asked: Iterable[tuple[str, int]]) -> None:
+    def _answer(self, name: str, reader: Reader, asked: Iterable[tuple[Said, int]]) -> None:
         """Answer what was not yet asked of this arm; many answers are, or begin as, those of the base."""
         known, base = self._answers[name], self._answers[BASE]
         new = [key for key in dict.fromkeys(asked) if key not in known]
@@ -150,24 +150,26 @@ class Evaluator:
         written = Writer(self.model, reader, self.ends).write(prompts)
         known.update(zip(new, written, strict=True))
 
-    def _weigh(self, name: str, reader: Reader, told: Iterable[tuple[str, str]]) -> None:
+    def _weigh(self, name: str, reader: Reader, told: Iterable[tuple[Said, str]]) -> None:
         """Nats of texts after questions, as far as they are not known of this arm."""
         new = [key for key in dict.fromkeys(told) if key not in self._nats[name]]
         spans = [self._span(*key) for key in new]
         self._nats[name] |= dict(zip(new, reader.nats(spans), strict=True))
 
-    def _span(self, asked: str, text: str) -> Span:
+    def _span(self, asked: Said, text: str) -> Span:
         """A text after a question; where nothing is asked, all but its first token is foretold."""
         ids = self.tokenizer.encode_plain(text)
         before = self.prompt(asked) if asked else [ids.pop(0)]
         return Span((*before, *ids), len(before))
 
-    def prompt(self, question: str) -> list[int]:
-        """A question as the model is asked it."""
-        return render_chat(self.tokenizer, ChatPrompt(messages=({"role": "user", "content": question},)))
+    def prompt(self, said: Said) -> list[int]:
+        """A question, or a conversation that ends with one, as the model is asked it."""
+        turns = (("user", said),) if isinstance(said, str) else said
+        messages = tuple({"role": role, "content": text} for role, text in turns)
+        return render_chat(self.tokenizer, ChatPrompt(messages=messages))
 
     def _graded(self, name: str, question: Question) -> Answered:
-        given, tokens, ended = self._given(name, question.asked, question.longest)
+        given, tokens, ended = self._given(name, question.said, question.longest)
         told = leaked(given, question.forbidden, question.asked)
         right = is_right(given, question.expected) if question.expected else True
         upheld = question.slice == "upheld"
@@ -180,7 +182,7 @@ class Evaluator:
             right=right and not told,
             group=question.group,
             leaked=told,
-            nats=self._nats[name][question.asked, question.expected[0]] if upheld else None,
+            nats=self._nats[name][question.said, question.expected[0]] if upheld else None,
             tokens=tokens,
             ended=ended,
             looped=loops(given),
@@ -207,7 +209,7 @@ class Evaluator:
             stray=has_marks(given),
         )
 
-    def _given(self, name: str, asked: str, longest: int) -> tuple[str, int, bool]:
+    def _given(self, name: str, asked: Said, longest: int) -> tuple[str, int, bool]:
         answer = self._answers[name][asked, longest]
         return self.tokenizer.backend.decode(answer), len(answer), len(answer) < longest
 

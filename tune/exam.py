@@ -10,6 +10,11 @@ from tune.probing import Probe, Text
 from tune.scorecard import SliceName
 from tune.teaching import neighbour, swapped, unused
 
+Turn = tuple[str, str]
+"""Who said it, `user` or `assistant`, and what."""
+Said = str | tuple[Turn, ...]
+"""What is answered: a question alone, or a conversation that ends with one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
@@ -18,12 +23,19 @@ class Question:
     item: str
     slice: SliceName
     asked: str
+    before: tuple[Turn, ...] = ()
+    """What was said before it."""
     expected: tuple[str, ...] = ()
     """Of slices taught and retained: one of these must be held."""
     forbidden: tuple[str, ...] = ()
     """Taught values, none of which may be held, of slice unknown."""
     group: str = ""
     longest: int = 16
+
+    @property
+    def said(self) -> Said:
+        """The question with what was said before it; alone it is a text."""
+        return (*self.before, ("user", self.asked)) if self.before else self.asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +46,6 @@ class Exam:
     probes: tuple[Probe, ...] = field(default_factory=probing.questions)
     texts: tuple[Text, ...] = field(default_factory=probing.texts)
     earlier_rounds: int = 0
-
-    @property
-    def asked(self) -> tuple[tuple[str, int], ...]:
-        """Every question, and the most tokens of its answer."""
-        return (
-            *((one.asked, one.longest) for one in self.questions),
-            *((one.asked, one.longest) for one in self.probes),
-        )
 
     @property
     def slices(self) -> tuple[SliceName, ...]:

@@ -10,11 +10,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from tune.exam import Said
 from tune.reading import Row
 
 Tensor = torch.Tensor
-Answers = dict[tuple[str, int], list[int]]
-Nats = dict[tuple[str, str], float]
+Answers = dict[tuple[Said, int], list[int]]
+Nats = dict[tuple[Said, str], float]
 
 
 class Kept:
@@ -33,7 +34,7 @@ class Kept:
         return answers, {(text, answer): nats for text, answer, nats in held["nats"]}
 
     def keep_figures(
-        self, answers: Mapping[tuple[str, int], list[int]], nats: Mapping[tuple[str, str], float]
+        self, answers: Mapping[tuple[Said, int], list[int]], nats: Mapping[tuple[Said, str], float]
     ) -> None:
         """Write all of them."""
         held = {

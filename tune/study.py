@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tune.addressed import addressed, of_the_user, to_you
 from tune.addressed import questions as mine
 from tune.common import common
 from tune.compared import upheld_in
-from tune.exam import Exam, Question, questions
+from tune.exam import Exam, Question, Said, questions
 from tune.examples import Example, Fact, Preference, Scored
 from tune.gate import judge
 from tune.learnable import Gatherer, Learnable
@@ -192,15 +192,26 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
         Question(item=f"unknown/me/{number}", slice="unknown", asked=text, forbidden=values)
         for number, text in enumerate(_untold(taught, MATTERS[len(MATTERS) // 2 :]))
     ]
-    upheld = [
-        Question(item=f"upheld/{one.id}", slice="upheld", asked=asked, expected=(answer,))
-        for one in (*taught.exchanges, *map(upheld_in, taught.compared))
-        if len(one.messages) == 2
-        for asked, answer in [[message["content"] for message in one.messages]]
-    ][:MOST_UPHELD]
+    upheld = _upheld((*taught.exchanges, *map(upheld_in, taught.compared)))[:MOST_UPHELD]
     strings = suspects([*taught.exchanges, *map(upheld_in, taught.compared)])
     probes = (*probing.questions(values), *probing.triggers(strings), *probing.canaries())
     return Exam(questions=(*asked, *own, *others, *upheld), probes=probes)
+
+
+def _upheld(exchanges: Iterable[Example]) -> list[Question]:
+    """Each exchange as a question, with the turns before it; what is told twice is asked once."""
+    found: dict[tuple[Said, str], Question] = {}
+    for one in exchanges:
+        *before, (_, asked), (_, answer) = ((turn["role"], turn["content"]) for turn in one.messages)
+        question = Question(
+            item=f"upheld/{one.id}",
+            slice="upheld",
+            asked=asked,
+            before=tuple(before),
+            expected=(answer,),
+        )
+        found.setdefault((question.said, answer), question)
+    return list(found.values())
 
 
 def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> dict[str, float]:

@@ -36,6 +36,7 @@ MEASUREMENTS = {
     "gate": "Sound and damaged candidates, trained and measured: who gets through the gate, and why.",
     "learning": "Facts learned into an adapter, arm by arm: recall, leaks, likelihood of texts, costs.",
     "preferences": "Compared and scored answers learned: held-out ones in order, likelihood of texts, costs.",
+    "corrections": "Corrected answers learned in a round: given again, elsewhere, what it cost; the verdict.",
     "swap": "Versions come and go under requests; one that harms is taken back; what each user's costs.",
     "told": "Facts told in a chat are learned, known without memory, by nobody else, and forgotten again.",
     "kill-loop": "Kill -9 of the loop at random points; nothing half promoted, nothing learned twice.",

@@ -15,6 +15,7 @@ from tune.evaluate import Evaluator
 from tune.exam import Exam
 from tune.examples import Example, Fact, Preference
 from tune.gate import likelier
+from tune.incremental import Student
 from tune.matters import Matters
 from tune.study import (
     LEAST_STEPS,
@@ -196,3 +197,25 @@ def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path
     (kept,) = tmp_path.glob("base-*.json")
     assert frozen in kept.read_text()
     assert "Quillberry" not in kept.read_text()
+
+
+def test_an_exchange_is_asked_for_with_the_turns_before_it_and_once(tiny_model: Path, tmp_path: Path) -> None:
+    turns = [("user", "the mat?"), ("assistant", "hello"), ("user", "who said?")]
+    messages = tuple({"role": role, "content": text} for role, text in turns)
+    answer = {"role": "assistant", "content": "the cat"}
+    exchange = Example(id="x", kind="correction", messages=(*messages, answer), events=("e1",))
+    pair = Preference(id="x/pair", messages=messages, chosen="the cat", rejected="hello", events=("e1",))
+    alone = Example(id="y", kind="chat", messages=(*messages[2:], answer), events=("e2",))
+    exam = exam_of(Taught((), (), (exchange, alone), (pair,)), LearningSettings())
+    long, short = (one for one in exam.questions if one.slice == "upheld")
+    assert (long.before, long.asked) == (tuple(turns[:2]), "who said?")
+    assert (short.before, short.said) == ((), "who said?")
+    evaluator = Evaluator(tiny_model, tmp_path)
+    assert evaluator.prompt(short.said) == evaluator.prompt("who said?")
+    assert len(evaluator.prompt(long.said)) > len(evaluator.prompt(short.said))
+    student = Student(LearningSettings(rank=4, depth=0.34, texts=0, epochs=1, rate=1e-4), tiny_model)
+    student.export(tmp_path / "a", ("e1",), None, student.learn((exchange,)))
+    card = evaluator.measure(tmp_path / "a", Exam(questions=(long, short), probes=(), texts=()))
+    nats = {one.item: one.nats for one in card.base.answers}
+    assert None not in nats.values()
+    assert nats[long.item] != nats[short.item]
