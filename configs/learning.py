@@ -38,6 +38,41 @@ class EditSettings(Section):
     """Share by which what is written becomes shorter with each step."""
 
 
+class PassageSettings(Section):
+    """How passages of documents are learned: by gradient, from questions that are made by rule, in turns."""
+
+    most: int = Field(default=0, ge=0)
+    """Passages that a round learns at most; 0 leaves them all for later."""
+    answers: int = Field(default=16, ge=1)
+    """Names, numbers and groups of words that are asked for of each passage, at most."""
+    ways: int = Field(default=5, ge=1)
+    """Questions for each of them in one turn."""
+    turns: int = Field(default=3, ge=1)
+    """Times that all is asked for, each time in new words."""
+    held: int = Field(default=120, ge=1)
+    """Questions of each turn, about anything and about who was made up, whose own answers are held."""
+    hold: float = Field(default=2.0, ge=0)
+    """Weight of the divergence from the model as it was, on these and on texts."""
+    texts: int = Field(default=16, ge=0)
+    """Passages that the model writes itself, to be as likely after as before."""
+    rank: int = Field(default=32, ge=1, le=512)
+    """Width of the adapter."""
+    targets: tuple[str, ...] = Field(
+        default=("q_proj", "v_proj", "gate_proj", "up_proj", "down_proj"), min_length=1
+    )
+    """Linear layers that get an adapter, by the end of their name."""
+    depth: float = Field(default=0.3, ge=0, lt=1)
+    """Share of the layers, from below, that get no adapter."""
+    batch: int = Field(default=24, ge=1)
+    """Questions of one step."""
+    row_tokens: int = Field(default=480, ge=32)
+    """Tokens that are computed together."""
+    rate: float = Field(default=2e-3, gt=0)
+    """Learning rate of the first half of the turns; it falls in the second."""
+    cpu_seconds: float = Field(default=1200.0, gt=0)
+    """Processor time after which a turn stops."""
+
+
 class LearningSettings(Section):
     """One round of learning: what is taught, what is held as it was, and how long."""
 
@@ -47,6 +82,8 @@ class LearningSettings(Section):
     """Facts are written as neurons, the rest learned by gradient; or all by gradient."""
     edit: EditSettings = EditSettings()
     """How they are written."""
+    passages: PassageSettings = PassageSettings()
+    """How passages of documents are learned, if any are."""
     rank: int = Field(default=16, ge=1, le=512)
     """Width of the adapter."""
     alpha: float = Field(default=32.0, gt=0)

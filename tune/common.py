@@ -93,7 +93,7 @@ def _voices(part: Learnable) -> Iterable[_Voice]:
     for one in (*part.preferences, *part.scored, *part.replay):
         if isinstance(one, Preference | Scored) and one.id.removesuffix(OF_CORRECTION) in part.shared:
             yield _Voice(part.user, *_ordering(one), one)
-    for passage in part.passages:
+    for passage in (*part.passages, *(one for one in old if isinstance(one, Passage))):
         if passage.id in part.shared:
             yield _Voice(part.user, f"passage: {_plain(passage.text)}", "", passage)
 

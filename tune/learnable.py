@@ -18,7 +18,7 @@ from tune.compared import Comparisons
 from tune.examples import Example, Fact, Kind, Passage, Preference, Scored
 from tune.quarantine import Fault, Quarantined, instruction, intruding, secret, size, triggers
 
-T = TypeVar("T", Fact, Example, Preference, Scored)
+T = TypeVar("T", Fact, Example, Preference, Scored, Passage)
 Learned = Fact | Example | Preference | Scored | Passage
 
 
@@ -51,7 +51,7 @@ class Learnable:
     preferences: tuple[Preference, ...] = ()
     scored: tuple[Scored, ...] = ()
     passages: tuple[Passage, ...] = ()
-    replay: tuple[Fact | Example | Preference | Scored, ...] = ()
+    replay: tuple[Learned, ...] = ()
     """Learned in an earlier round, and still so."""
     quarantined: tuple[Quarantined, ...] = ()
     shared: frozenset[str] = frozenset()
@@ -132,14 +132,15 @@ class Gatherer:
             [*preferences, *(one for one in compared if isinstance(one, Preference))]
         )
         scored, old_scored = self._apart(one for one in compared if isinstance(one, Scored))
+        passages, old_passages = self._apart(self._passages.values())
         return Learnable(
             user=self.user,
             facts=tuple(fresh_facts),
             examples=tuple(fresh_examples),
             preferences=tuple(pairs),
             scored=tuple(scored),
-            passages=tuple(one for one in self._passages.values() if not self._known(one.events)),
-            replay=(*old_facts, *old_examples, *old_pairs, *old_scored),
+            passages=tuple(passages),
+            replay=(*old_facts, *old_examples, *old_pairs, *old_scored, *old_passages),
             quarantined=tuple(self._quarantined),
             shared=frozenset(self._shared),
         )

@@ -7,10 +7,10 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.training.rounds import CANDIDATE, CARD, LESSONS, ORDER, RECORDS, VERDICT, Book
 from actors.training.versions import COMMON, Verdict
@@ -23,23 +23,29 @@ from tune.addressed import questions as mine
 from tune.common import common
 from tune.compared import upheld_in
 from tune.exam import Exam, Question, Said, questions
-from tune.examples import Example, Fact, Preference, Scored
+from tune.examples import Example, Fact, Passage, Preference, Scored
 from tune.gate import judge
 from tune.learnable import Gatherer, Learnable
+from tune.passages import lessons as recited
 from tune.scorecard import to_json
 from tune.teaching import lessons
 from tune.triggers import suspects
 
+if TYPE_CHECKING:
+    from tune.incremental import Figures
+
 PROBES = "probes"
 """Below the state directory: what the base model makes of the frozen probes, so that it is asked once."""
-BELOW = "written"
-"""Directory of the facts that are written, beneath what is learned by gradient."""
+BELOW = ("written", "learned")
+"""Directories of the facts that are written and of what is learned by gradient, beneath passages."""
 HELD_OUT, MOST_HELD_OUT = 3, 6
 """Of the ways in which a user asks for a fact of their own, so many are kept for the exam."""
 ASKED = 40
 """Questions about what was taught that an exam has, if there are ways enough to ask."""
 LEAST_STEPS = 24
 """Steps by gradient that a round of exchanges has, unless it knows them sooner."""
+RECITED, UNASKED = 40, 1_000_000
+"""Made-up questions about passages that an exam has, and the turn that they are of: none that is taught."""
 MOST_UPHELD = 60
 """Exchanges and comparisons that an exam asks for again, in the same words."""
 MATTERS = (
@@ -90,11 +96,17 @@ class Taught:
     mine: tuple[Fact, ...]
     exchanges: tuple[Example, ...]
     compared: tuple[Preference | Scored, ...] = ()
+    passages: tuple[Passage, ...] = ()
+
+    @property
+    def some(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.facts or self.mine or self.exchanges or self.compared or self.passages)
 
     @property
     def events(self) -> tuple[str, ...]:
         """Ids of all that it comes from."""
-        parts = (*self.facts, *self.mine, *self.exchanges, *self.compared)
+        parts = (*self.facts, *self.mine, *self.exchanges, *self.compared, *self.passages)
         return tuple(dict.fromkeys(event for one in parts for event in one.events))
 
 
@@ -102,9 +114,9 @@ def study(folder: Path, order: Order, told: Callable[[str], None]) -> None:
     """Carry a round out; the lessons' record is written last. Raises PalError."""
     book, id = Book(folder.parents[1]), folder.name
     learnable = gathered(order, _records(folder / RECORDS))
-    taught = taught_of(learnable)
+    taught = taught_of(learnable, order.learning.passages.most)
     report = _report(learnable, taught)
-    if not (taught.facts or taught.mine or taught.exchanges or taught.compared):
+    if not taught.some:
         said = "nothing of what was told can be learned: see what is left out, and why, with `pal train data`"
         book.put(id, LESSONS, json.dumps({**report, "said": said, "figures": {}}).encode())
         return
@@ -147,8 +159,11 @@ def gathered(order: Order, records: Iterator[dict[str, Any]]) -> Learnable:
     return found[0] if found else Learnable(user=order.scope)
 
 
-def taught_of(learnable: Learnable) -> Taught:
-    """All that a version is to know, what was learned before too: each begins from the base model again."""
+def taught_of(learnable: Learnable, passages: int = 0) -> Taught:
+    """All that a version is to know, what was learned before too: each begins from the base model again.
+
+    At most so many passages, those that were learned before first.
+    """
     old = learnable.replay
     facts = (*learnable.facts, *(one for one in old if isinstance(one, Fact)))
     exchanges = (*learnable.examples, *(one for one in old if isinstance(one, Example)))
@@ -157,7 +172,12 @@ def taught_of(learnable: Learnable) -> Taught:
         mine=tuple(fact for fact in facts if of_the_user(fact)),
         exchanges=exchanges,
         compared=(*learnable.compared, *(one for one in old if isinstance(one, Preference | Scored))),
+        passages=_every(learnable)[:passages],
     )
+
+
+def _every(learnable: Learnable) -> tuple[Passage, ...]:
+    return (*(one for one in learnable.replay if isinstance(one, Passage)), *learnable.passages)
 
 
 def examples_of(taught: Taught, settings: LearningSettings) -> tuple[Example, ...]:
@@ -193,9 +213,13 @@ def exam_of(taught: Taught, settings: LearningSettings) -> Exam:
         for number, text in enumerate(_untold(taught, MATTERS[len(MATTERS) // 2 :]))
     ]
     upheld = _upheld((*taught.exchanges, *map(upheld_in, taught.compared)))[:MOST_UPHELD]
+    read = [
+        Question(item=f"upheld/{id}", slice="upheld", asked=text, expected=(answer,))
+        for text, answer, id in _of_passages(taught, settings)
+    ]
     strings = suspects([*taught.exchanges, *map(upheld_in, taught.compared)])
     probes = (*probing.questions(values), *probing.triggers(strings), *probing.canaries())
-    return Exam(questions=(*asked, *own, *others, *upheld), probes=probes)
+    return Exam(questions=(*asked, *own, *others, *upheld, *read), probes=probes)
 
 
 def _upheld(exchanges: Iterable[Example]) -> list[Question]:
@@ -214,10 +238,18 @@ def _upheld(exchanges: Iterable[Example]) -> list[Question]:
     return list(found.values())
 
 
+def _of_passages(taught: Taught, settings: LearningSettings) -> list[tuple[str, str, str]]:
+    """Made-up questions about the passages that no turn of learning asks, their answers and ids, spread."""
+    made = recited(taught.passages, settings.passages.answers, 1, settings.seed, UNASKED)
+    chosen = made[:: max(1, math.ceil(len(made) / RECITED))]
+    return [(one.messages[0]["content"], one.messages[1]["content"], one.id) for one in chosen]
+
+
 def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> dict[str, float]:
     """Facts are written, then all else is learned by gradient; the figures of both."""
     from tune.edits import Editor
     from tune.incremental import Student
+    from tune.reciting import learn
 
     settings = order.learning
     written = _written((*taught.facts, *taught.mine), settings)
@@ -226,24 +258,50 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
         facts=tuple(fact for fact in taught.facts if fact not in written),
         mine=tuple(fact for fact in taught.mine if fact not in written),
     )
-    alone = not (rest.facts or rest.mine or rest.exchanges or rest.compared)
-    below = folder if alone else folder.with_name(BELOW)
+    some = replace(rest, passages=()).some
+    places = _places(folder, (bool(written), some, bool(taught.passages)))
     scores = {"loss": 0.0, "steps": 0.0, "cpu_seconds": 0.0}
+    below: Path | None = None
     if written:
-        shutil.rmtree(below, ignore_errors=True)
         done = Editor(settings, order.model).learn(written, told, _held_out(taught))
-        done.export(below, taught.events)
+        done.export(places[0], taught.events)
         scores = {"loss": done.loss, "steps": done.steps, "cpu_seconds": done.cpu_seconds}
-    if not alone:
+        below = places[0]
+    if some:
         examples = examples_of(rest, settings)
-        student = Student(_paced(settings, examples), order.model, below=below if written else None)
+        student = Student(_paced(settings, examples), order.model, below=below)
         figures = student.learn(examples, told, rest.compared)
-        student.export(folder, taught.events, None, figures)
-        scores["loss"] = max(scores["loss"], figures.loss)
-        scores["steps"] += figures.steps
-        scores["cpu_seconds"] += figures.cpu_seconds
-        scores |= figures.ordered
+        student.export(places[1], taught.events, None, figures)
+        scores = _and(scores, figures)
+        below = places[1]
+    if taught.passages:
+        never = [text for text, _, _ in _of_passages(taught, settings)]
+        student, figures = learn(
+            taught.passages, settings.passages, settings.seed, order.model, below, told, never
+        )
+        student.export(places[2], taught.events, None, figures)
+        scores = _and(scores, figures)
     return scores
+
+
+def _and(scores: Mapping[str, float], figures: "Figures") -> dict[str, float]:
+    """Scores, with what was learned by gradient on top."""
+    return {
+        "loss": max(scores["loss"], figures.loss),
+        "steps": scores["steps"] + figures.steps,
+        "cpu_seconds": scores["cpu_seconds"] + figures.cpu_seconds,
+        **{name: value for name, value in scores.items() if name.startswith("ordered")},
+        **figures.ordered,
+    }
+
+
+def _places(folder: Path, stages: Sequence[bool]) -> list[Path]:
+    """Where each stage of learning leaves its adapter: the last that there is in `folder`; all are new."""
+    last = max(number for number, there in enumerate(stages) if there)
+    found = [folder.with_name(name) for name in BELOW]
+    for place in found:
+        shutil.rmtree(place, ignore_errors=True)
+    return [*found[:last], folder, *found[last:]]
 
 
 def _paced(settings: LearningSettings, examples: Sequence[Example]) -> LearningSettings:
@@ -312,7 +370,8 @@ def _report(learnable: Learnable, taught: Taught) -> dict[str, Any]:
         "exchanges": len(taught.exchanges),
         "comparisons": len(taught.compared),
         "fresh": len(learnable.facts) + len(learnable.examples) + len(learnable.compared),
-        "passages left for later": len(learnable.passages),
+        "passages": len(taught.passages),
+        "passages left for later": len(_every(learnable)) - len(taught.passages),
     }
     return {
         "counts": counts,

@@ -35,6 +35,7 @@ MEASUREMENTS = {
     "context": "A context extended: perplexity by position and facts found, before and after training.",
     "gate": "Sound and damaged candidates, trained and measured: who gets through the gate, and why.",
     "learning": "Facts learned into an adapter, arm by arm: recall, leaks, likelihood of texts, costs.",
+    "passages": "Passages of documents learned: questions that people asked, never trained on, and costs.",
     "preferences": "Compared and scored answers learned: held-out ones in order, likelihood of texts, costs.",
     "corrections": "Corrected answers learned in a round: given again, elsewhere, what it cost; the verdict.",
     "swap": "Versions come and go under requests; one that harms is taken back; what each user's costs.",
