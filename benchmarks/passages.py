@@ -12,7 +12,7 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for seed in map(int, options.seeds.split(",")):
         for arm in options.arms.split(","):
-            if not any((row["arm"], row["seed"]) == (arm, seed) for row in done):
+            if not any(_key(row) == (arm, seed, options.longest) for row in done):
                 row = Run(options, chosen, arm, seed).row()
                 with path.open("a") as file:
                     file.write(json.dumps(row) + "\n")
@@ -57,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     shown = [row for row in done if row["arm"] in options.arms.split(",")]
     print(figures.table(shown))
     return 1 if any(row["missed"] for row in shown if row["arm"] == options.arms.split(",")[0]) else 0
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, int, int]:
+    return row["arm"], row["seed"], row["longest"]
 
 
 def choose(records: Sequence[Record], count: int, each: int, without: Collection[int] = ()) -> Chosen:

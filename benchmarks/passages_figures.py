@@ -79,16 +79,16 @@ def missed(row: Row) -> list[str]:
 
 def table(rows: Sequence[Row]) -> str:
     """A line for each row."""
-    head = "| arm, seed | questions, passages | right before | right | gain (95 %) | F1 gain (95 %) | exact "
-    head += "| words before, now | prose | code | dialogue | instructions | world (lowest) | tokens "
-    head += "| CPU-s | missed |"
+    head = "| arm, seed, tokens of an answer | questions, passages | right before | right | gain (95 %) "
+    head += "| F1 gain (95 %) | exact | words before, now | prose | code | dialogue | instructions "
+    head += "| world (lowest) | tokens | CPU-s | missed |"
     return "\n".join([head, "|" + "---|" * (head.count("|") - 1), *map(_line, rows)])
 
 
 def _line(row: Row) -> str:
     kinds = ("prose", "code", "dialogue", "instructions")
     parts = [
-        f"{row['arm']}, {row['seed']}",
+        f"{row['arm']}, {row['seed']}, {row['longest']}",
         f"{row['questions']}, {row['passages']}",
         f"{row['contains']['base']:.3f}",
         f"{row['contains']['now']:.3f}",

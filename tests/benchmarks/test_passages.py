@@ -72,5 +72,5 @@ def test_arms_run_from_passages_to_rows_that_are_kept(
     assert (row["questions"], row["passages"], row["examined_in_training"]) == (2, 1, 0)
     assert row["missed"][0] == "2 questions"
     assert row["tokens"] > 0
-    assert f"| {arm}, 0 |" in capsys.readouterr().out
+    assert f"| {arm}, 0, 16 |" in capsys.readouterr().out
     assert passages.main(wanted) == 1
