@@ -45,9 +45,9 @@ class PassageSettings(Section):
     """Passages that a round learns at most; 0 leaves them all for later."""
     answers: int = Field(default=16, ge=1)
     """Names, numbers and groups of words that are asked for of each passage, at most."""
-    ways: int = Field(default=5, ge=1)
+    ways: int = Field(default=6, ge=1)
     """Questions for each of them in one turn."""
-    turns: int = Field(default=3, ge=1)
+    turns: int = Field(default=2, ge=1)
     """Times that all is asked for, each time in new words."""
     held: int = Field(default=120, ge=1)
     """Questions of each turn, about anything and about who was made up, whose own answers are held."""

@@ -13,8 +13,10 @@ from tune.spans import PAST, Span, Token, is_verb
 FORMS = ("front", "words", "place", "end")
 WEIGHTS = (0.5, 0.25, 0.1, 0.15)
 """How often a question is asked in each form."""
-NEAR = 6
-"""Words of content from the answer up to which a word is likely to be in a question."""
+REACH = (2, 3, 4, 6, 12)
+"""Words of content from the answer, on each side, up to which a word is likely to be in a question; drawn."""
+FAR = 0.2
+"""Chance of a word of content farther away."""
 _YEAR = re.compile(r"(?:1\d|20)\d\ds?")
 _WHERE = frozenset(("in", "on", "at", "near", "from", "to", "into", "across", "outside", "within", "around"))
 LONGEST = range(6, 15)
@@ -45,18 +47,18 @@ _CAPITAL = lexicon.CALENDAR | {"i"}
 def question(tokens: Sequence[Token], span: Span, subject: str, draw: Random) -> str:
     """One question, drawn; `subject` is what the sentence is about, for where it does not say."""
     (form,) = draw.choices(FORMS, WEIGHTS)
-    first, last = _clause(tokens, span) if draw.random() < 0.6 else (0, len(tokens))
+    first, last = _clause(tokens, span) if draw.random() < 0.75 else (0, len(tokens))
     before, after = list(tokens[first : span.first]), list(tokens[span.last : last])
     asks = _wh(tokens, span, draw)
     if form == "words":
-        words = _kept(before, after, draw, 0.75, 0.25, grammar=0.35)
+        words = _kept(before, after, draw, 0.8, 0.3)
         if draw.random() < 0.3:
             draw.shuffle(words)
         said = [asks, *words]
     elif form == "front":
         said = [asks, *_fronted(before, after, draw)]
     else:
-        left, right = _kept(before, [], draw, 0.9, 0.6, 0.9), _kept([], after, draw, 0.8, 0.3, 0.8)
+        left, right = _kept(before, [], draw, 0.9, 0.9), _kept([], after, draw, 0.85, 0.85)
         said = [*left, asks, *right] if form == "place" else [*right, *left, asks]
     return _finished(said, asks, tokens, subject, draw)
 
@@ -112,15 +114,17 @@ def _clause(tokens: Sequence[Token], span: Span) -> tuple[int, int]:
 
 
 def _kept(
-    before: Sequence[Token], after: Sequence[Token], draw: Random, near: float, far: float, grammar: float
+    before: Sequence[Token], after: Sequence[Token], draw: Random, content: float, grammar: float
 ) -> list[str]:
-    """Words on both sides, each kept by chance: the nearer to the answer, the likelier."""
+    """Words on both sides: most of those near the answer, some of the others."""
     chosen: list[str] = []
     for side, order in ((before, -1), (after, 1)):
-        passed, found = 0, []
+        passed, found, reach = 0, [], draw.choice(REACH)
         for one in side[::order]:
             passed += one.is_content
-            chance = (near if passed <= NEAR else far) if one.is_content else grammar
+            chance = content if one.is_content else grammar
+            if passed > reach:
+                chance = FAR if one.is_content else 0.0
             if one.is_word and draw.random() < chance:
                 found.append(_varied(one, draw))
         chosen += found[::order]
@@ -139,7 +143,7 @@ def _fronted(before: list[Token], after: list[Token], draw: Random) -> list[str]
     def some(words: Sequence[Token]) -> list[str]:
         return [one.text for one in words if one.is_word and draw.random() >= drop]
 
-    rest = _kept([], after, draw, 0.8, 0.3, 0.8) if after else []
+    rest = _kept([], after, draw, 0.85, 0.85) if after else []
     if helps:
         at = helps[-1]
         return [side[at].text, *some(side[:at]), *some(side[at + 1 :]), *rest]
@@ -172,13 +176,24 @@ def _varied(one: Token, draw: Random) -> str:
     return one.text
 
 
+def _cut(words: list[str], asks: str, longest: int, draw: Random) -> list[str]:
+    """At most so many words: without some of grammar, or of content from anywhere."""
+    while len(words) > longest:
+        grammar = [place for place, word in enumerate(words) if word.lower() in lexicon.STOP_WORDS]
+        grammar = [place for place in grammar if words[place] != asks]
+        if grammar and draw.random() < 0.5:
+            words.pop(draw.choice(grammar))
+        else:
+            words.pop(draw.choice([place for place, word in enumerate(words) if word != asks]))
+    return words
+
+
 def _finished(said: Sequence[str], asks: str, tokens: Sequence[Token], subject: str, draw: Random) -> str:
     """A question's words as a sentence, with the subject where the sentence lacks it, at times."""
     opening = tokens[0].text
     small = opening.lower() in lexicon.STOP_WORDS and opening.lower() not in _CAPITAL
     words = [word.lower() if word == opening and small else word for word in said if word]
-    for _ in range(len(words) - draw.choice(LONGEST)):
-        words.pop(draw.choice([place for place, word in enumerate(words) if word != asks]))
+    words = _cut(words, asks, draw.choice(LONGEST), draw)
     stated = {one.plain for one in tokens}
     if subject and not set(subject.casefold().split()) <= stated:
         pronouns = [place for place, word in enumerate(words) if word.lower() in ("he", "she", "it", "they")]
