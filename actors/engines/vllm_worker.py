@@ -69,7 +69,7 @@ def expand_slice(
 
 def _groups(slots: Tensor, slot_P: Tensor, dtype: Any) -> Iterator[tuple[Any, Tensor]]:
     """The tokens of each adapter in a batch, and its matrix."""
-    found = slot_P.unique().tolist()
+    found = sorted(set(slot_P.tolist()))
     for slot in found:
         if slot != NONE:
             tokens = slice(len(slot_P)) if len(found) == 1 else (slot_P == slot).nonzero()[:, 0]
