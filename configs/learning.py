@@ -20,7 +20,7 @@ class EditSettings(Section):
     """Names like those of the subjects, in all, at which the neurons are to stay still."""
     text_tokens: int = Field(default=9000, ge=0)
     """Tokens of general text at which all neurons are to stay still."""
-    fit_steps: int = Field(default=300, ge=1)
+    fit_steps: int = Field(default=600, ge=1)
     """Steps in which the neurons learn when to fire."""
     own_fit_steps: int = Field(default=800, ge=1)
     """The same where users told of themselves, whose questions are more like those of others."""
@@ -73,17 +73,46 @@ class PassageSettings(Section):
     """Processor time after which a turn stops."""
 
 
+class ExchangeSettings(Section):
+    """How exchanges are written: neurons that fire where a question ends and inside its answer."""
+
+    most: int = Field(default=32, ge=1)
+    """Neurons of a layer at most, a rank each; more would change it by more than the gate lets through."""
+    layers: int = Field(default=4, ge=1)
+    """Layers that have such neurons at most; exchanges that have none left are learned by gradient."""
+    site: float = Field(default=0.5, ge=0, lt=1)
+    """Share of the layers below the first of those whose least used neurons are exchanged."""
+    reach: int = Field(default=16, ge=1)
+    """Tokens of an answer that one neuron fires in, if there are neurons enough."""
+    neighbours: int = Field(default=24, ge=0)
+    """Questions like that of each exchange, about something else, at which the neurons are to stay still."""
+    others: int = Field(default=96, ge=0)
+    """Answers and passages that the model writes itself, of each so many, in which they are to stay still."""
+    tokens: int = Field(default=40, ge=1)
+    """Tokens of such an answer or passage."""
+    fit_steps: int = Field(default=800, ge=1)
+    """Steps in which the neurons learn when to fire."""
+    steps: int = Field(default=36, ge=1)
+    """Steps in which it is learned what the neurons write."""
+    shrink: float = Field(default=0.08, ge=0, lt=1)
+    """Share by which what is written becomes shorter with each step."""
+
+
 class LearningSettings(Section):
     """One round of learning: what is taught, what is held as it was, and how long."""
 
     model: str = "smollm2-135m"
     """Alias of `pal models list`, or a model's directory."""
     method: Literal["edit", "gradient"] = "edit"
-    """Facts are written as neurons, the rest learned by gradient; or all by gradient."""
+    """Facts and exchanges are written as neurons, the rest learned by gradient; or all by gradient."""
     edit: EditSettings = EditSettings()
-    """How they are written."""
+    """How facts are written."""
+    exchange: ExchangeSettings = ExchangeSettings()
+    """How exchanges are written."""
     passages: PassageSettings = PassageSettings()
     """How passages of documents are learned, if any are."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """In which the frozen model is computed; auto is bfloat16 where the CPU has instructions for it."""
     rank: int = Field(default=16, ge=1, le=512)
     """Width of the adapter."""
     alpha: float = Field(default=32.0, gt=0)
@@ -119,7 +148,7 @@ class LearningSettings(Section):
     preference_nll: float = Field(default=0.5, ge=0)
     """Weight of the better answer's own likelihood, without which both of a pair may become unlikely."""
     preference_rate: float = Field(default=1e-3, gt=0)
-    """In place of `rate` where nothing but comparisons is taught; between both where they are a part."""
+    """In place of `rate` where no facts are taught by gradient; between both where they are a part."""
     preference_hold: float = Field(default=12.0, ge=0)
     """In place of hold_general, likewise: a manner of answering spreads to all texts."""
     preference_texts: int = Field(default=24, ge=0)

@@ -152,4 +152,4 @@ class Writer:
     def _pick(self, logits_N_V: Tensor) -> Tensor:
         if self._draw is None:
             return logits_N_V.argmax(-1)
-        return torch.multinomial(logits_N_V.softmax(-1), 1, generator=self._draw)[:, 0]
+        return torch.multinomial(logits_N_V.float().softmax(-1), 1, generator=self._draw)[:, 0]

@@ -20,11 +20,17 @@ Tensor = torch.Tensor
 
 def changes(folder: Path) -> Iterator[tuple[str, Tensor]]:
     """What is added to each weight, by the weight's name, float32 [O, I]."""
+    for name, down_R_I, up_O_R in factors(folder):
+        yield name, up_O_R @ down_R_I
+
+
+def factors(folder: Path) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """The same as two factors, float32 [R, I] and [O, R], the second one scaled."""
     scale = _scale(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     with safe_open(str(folder / WEIGHTS), "pt") as file:
         for name in filter(_is_down, file.keys()):
             down_R_I, up_O_R = file.get_tensor(name), file.get_tensor(name.replace(".lora_A.", ".lora_B."))
-            yield _weight(name), scale * (up_O_R.float() @ down_R_I.float())
+            yield _weight(name), down_R_I.float(), scale * up_O_R.float()
 
 
 def changed(folder: Path) -> list[str]:
@@ -50,7 +56,8 @@ def stack(below: Path, folder: Path, share: float = 1.0) -> None:
 
 def _describe(config: dict[str, Any], other: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
     """What PEFT is to be told of an adapter that was stacked: ranks, and where it stands."""
-    scale, rank = _scale(config), config["r"] + other["r"]
+    scale = _scale(config)
+    rank = max(len(value) for name, value in weights.items() if _is_down(name))
     config |= {"r": rank, "lora_alpha": scale * rank, "use_rslora": False}
     ranks = {name: len(value) for name, value in weights.items() if _is_down(name) and len(value) != rank}
     if ranks:

@@ -75,7 +75,7 @@ class Editor:
         self.settings, self.path = settings, path
         self.tokenizer = ModelTokenizer(path)
         torch.manual_seed(settings.seed)
-        self.model = frozen(path).eval()
+        self.model = frozen(path, precision=settings.precision).eval()
         self.body, self.head = self.model.model, self.model.get_output_embeddings()
         self.layers = list(self.body.layers)
         self.site = int(settings.edit.site * len(self.layers))
@@ -111,7 +111,8 @@ class Editor:
     def upper(self, part: Row, added_T_W: Tensor) -> Tensor:
         """Logits of a row's learned places when so much is added at the site, [N, V]."""
         lower = [self.prefix_hidden, *(one.hidden for one in part.lessons if one.hidden is not None)]
-        hidden = through(self.body, self.layers[self.site + 1 :], (torch.cat(lower) + added_T_W)[None], part)
+        hidden_T_W = (torch.cat(lower) + added_T_W).to(self.model.dtype)
+        hidden = through(self.body, self.layers[self.site + 1 :], hidden_T_W[None], part)
         logits_N_V: Tensor = self.head(self.body.norm(hidden[0, part.writes_N]))
         return logits_N_V.float()
 
@@ -154,7 +155,7 @@ class Editor:
             yield Heard(self._question(text), subject)
         for pair in matters.untold():
             yield Heard(self._exchange(*pair), own=True)
-        for pair in (*mentions.strangers(edit.strangers), *matters.others()):
+        for pair in (*mentions.strangers(edit.strangers), *mentions.known(), *matters.others()):
             yield Heard(self._exchange(*pair))
         for text in (*mentions.anything(), *matters.talk()):
             yield Heard(self._question(text))
@@ -187,7 +188,7 @@ class Editor:
         hidden_T_W = torch.zeros(0)
         for part in rows(lessons, prefix, TOGETHER) or [row([], self.prefix)]:
             embedded = self.body.embed_tokens(part.tokens_T[None])
-            hidden_T_W = through(self.body, self.layers[: self.site + 1], embedded, part)[0]
+            hidden_T_W = through(self.body, self.layers[: self.site + 1], embedded, part)[0].float()
             for lesson, start in zip(part.lessons, part.starts, strict=True):
                 place = slice(start, start + lesson.size)
                 found.append(self._inputs_T_W[place].clone())
@@ -200,14 +201,15 @@ class Editor:
         return _Watch(self.mlp, self._keep)
 
     def _keep(self, module: Any, given: tuple[Tensor, ...]) -> None:
-        self._inputs_T_W = given[0][0].detach()
+        self._inputs_T_W = given[0][0].detach().float()
 
     def _used(self, inputs_P_W: Tensor) -> Tensor:
         """How much each neuron of the site adds to what it passes on, [I]."""
-        some = inputs_P_W[:: max(1, len(inputs_P_W) // 3000)]
+        some = inputs_P_W[:: max(1, len(inputs_P_W) // 3000)].to(self.model.dtype)
         with torch.no_grad():
             fired = silu(self.mlp.gate_proj(some)) * self.mlp.up_proj(some)
-            used_I: Tensor = fired.square().mean(0).sqrt() * self.mlp.down_proj.weight.norm(dim=0)
+            down_W_I = self.mlp.down_proj.weight.float()
+            used_I: Tensor = fired.float().square().mean(0).sqrt() * down_W_I.norm(dim=0)
             return used_I
 
     def _difference(self, neurons: Neurons, values_S_W: Tensor, used_I: Tensor) -> dict[str, Tensor]:
@@ -219,7 +221,7 @@ class Editor:
         places = used_I.topk(count, largest=False).indices
         one_hot_S_I = torch.zeros(count, len(used_I))
         one_hot_S_I[range(count), places] = 1.0
-        gate, up, down = (getattr(self.mlp, part).weight for part in PARTS)
+        gate, up, down = (getattr(self.mlp, part).weight.float() for part in PARTS)
         share = (values_S_W.norm(dim=1) / neurons.up_S_W.norm(dim=1).clamp(min=1e-6)).clamp(min=1.0).sqrt()
         up_S_W, values_S_W = neurons.up_S_W * share[:, None], values_S_W / share[:, None]
         name = f"base_model.model.model.layers.{self.site}.mlp."

@@ -3,11 +3,13 @@
 Shapes: I inputs, O outputs of a linear layer.
 """
 
+import copy
 import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,14 @@ import torch
 from safetensors import SafetensorError
 
 from actors.engines.adapter import CONFIG, WEIGHTS
+from actors.engines.device import pick_dtype
 from actors.messages import ChatPrompt
 from actors.models.manifest import NAME, file_sha256, name_and_hash
 from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer, end_ids
 from tune import probing
 from tune.answers import Asked, Writer, replies, shared_prefix
-from tune.changes import changed, changes
+from tune.changes import changed, changes, factors
 from tune.exam import Exam, Question, Said
 from tune.grading import has_marks, is_right, leaked, loops
 from tune.growing import group_heads
@@ -40,8 +43,11 @@ TIMED_TOKENS = 4
 class Evaluator:
     """One model in memory, and adapters that come and go. Used from one thread."""
 
-    def __init__(self, base: Path, kept: Path | None = None) -> None:
-        """Load the model; what the base makes of frozen probes is kept under `kept`."""
+    def __init__(self, base: Path, kept: Path | None = None, precision: str = "auto") -> None:
+        """Load the model; what the base makes of frozen probes is kept under `kept`.
+
+        `precision` is as in the settings of learning; logits are float32 whatever it is.
+        """
         from transformers import AutoModelForCausalLM
         from transformers.utils.logging import disable_progress_bar
 
@@ -52,13 +58,17 @@ class Evaluator:
         self.model: Any = AutoModelForCausalLM.from_pretrained(
             str(base), dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
         ).eval()
+        dtype = pick_dtype(precision, torch.device("cpu"))
+        if dtype != torch.float32:
+            _lower_precision(self.model, dtype)
         group_heads(self.model)
         prompts = [self.prompt(text) for text in ("Who?", "When?")]
         self._prefix = prompts[0][: shared_prefix(prompts)]
         self._below = Below(0)
         self._answers: defaultdict[str, Answers] = defaultdict(dict)
         self._nats: defaultdict[str, Nats] = defaultdict(dict)
-        self._kept = Kept(kept, name_and_hash(base)[1] or base.name) if kept else None
+        known_as = f"{(name_and_hash(base)[1] or base.name)[:12]}-{str(dtype).removeprefix('torch.')}"
+        self._kept = Kept(kept, known_as) if kept else None
         if self._kept:
             self._answers[BASE], self._nats[BASE] = self._kept.figures()
 
@@ -231,20 +241,17 @@ class Evaluator:
 
     @contextmanager
     def _with(self, folder: Path | None) -> Iterator[None]:
-        """The model with an adapter's changes in its weights, taken out again to the last bit."""
-        kept: dict[str, Tensor] = {}
-        if folder is not None:
-            for name, change_O_I in changes(folder):
-                weight = self.model.get_parameter(name)
-                kept[name] = weight.detach().clone()
-                with torch.no_grad():
-                    weight += change_O_I
+        """The model with an adapter beside its weights, which stay as they are."""
+        hooks = []
+        for name, down_R_I, up_O_R in factors(folder) if folder else ():
+            layer = self.model.get_submodule(name.removesuffix(".weight"))
+            dtype = layer.weight.dtype
+            hooks.append(layer.register_forward_hook(partial(_add, down_R_I.to(dtype), up_O_R.to(dtype))))
         try:
             yield
         finally:
-            with torch.no_grad():
-                for name, value in kept.items():
-                    self.model.get_parameter(name).copy_(value)
+            for hook in hooks:
+                hook.remove()
 
     def integrity(self, folder: Path) -> Integrity:
         """What the files of an adapter say, beside what they are."""
@@ -257,7 +264,8 @@ class Evaluator:
                 weight = self.model.get_parameter(name)
                 finite = finite and bool(change_O_I.isfinite().all())
                 layer = ".".join(name.split(".")[:3])
-                norms[layer] = max(norms.get(layer, 0.0), float(change_O_I.norm() / weight.detach().norm()))
+                share = float(change_O_I.norm() / weight.detach().float().norm())
+                norms[layer] = max(norms.get(layer, 0.0), share)
         except (AttributeError, KeyError, RuntimeError, SafetensorError) as error:
             problems.append(f"the adapter does not fit the model: {error}")
         return Integrity(
@@ -274,3 +282,15 @@ class Evaluator:
 def name_of(folder: Path | None) -> str:
     """What an arm is called: its directory's name, or base."""
     return folder.name if folder else BASE
+
+
+def _lower_precision(model: Any, dtype: torch.dtype) -> None:
+    """All but the output layer, which is given what is below it in float32."""
+    head = copy.deepcopy(model.get_output_embeddings())
+    model.to(dtype)
+    model.set_output_embeddings(head)
+    head.register_forward_pre_hook(lambda _, given: (given[0].float(),))
+
+
+def _add(down_R_I: Tensor, up_O_R: Tensor, _: Any, given: tuple[Tensor, ...], out: Tensor) -> Tensor:
+    return out + (given[0] @ down_R_I.T) @ up_O_R.T

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from actors.engines.device import pick_dtype
 from actors.messages import ChatPrompt
 from actors.models.template import render_lessons
 from actors.models.tokenizer import ModelTokenizer
@@ -19,8 +20,11 @@ from tune.rows import Lesson, Row
 Tensor = torch.Tensor
 
 
-def frozen(path: Path, below: Path | None = None) -> Any:
-    """The model of a directory in float32, with an adapter taken as part of it; nothing of it learns."""
+def frozen(path: Path, below: Path | None = None, precision: str = "float32") -> Any:
+    """The model of a directory, with an adapter taken as part of it; nothing of it learns.
+
+    `precision` is that of the settings; what is added is added in float32.
+    """
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
@@ -33,7 +37,7 @@ def frozen(path: Path, below: Path | None = None) -> Any:
     with torch.no_grad():
         for name, change_O_I in changes(below) if below else ():
             model.get_parameter(name).add_(change_O_I)
-    return model
+    return model.to(pick_dtype(precision, torch.device("cpu")))
 
 
 def through(body: Any, layers: Sequence[Any], hidden_1_T_W: Tensor, part: Row) -> Tensor:

@@ -30,6 +30,7 @@ from tune.rows import Lesson, Row, row, rows, take_prefix
 
 Tensor = torch.Tensor
 TAUGHT = frozenset({"fact", "implication", "chat", "correction", "document", "replay"})
+EXCHANGED = frozenset({"chat", "correction"})
 COMPARED: Kind = "compared"
 
 
@@ -141,16 +142,17 @@ class Student:
             whole = self._answered(examples)
             lessons = [self._lesson(example) for example in whole]
             self.comparisons = [self._comparison(one) for one in compared]
-            self.share = len(compared) / max(1, len(compared) + sum(one.kind in TAUGHT for one in lessons))
+            gentle = len(compared) + sum(one.kind in EXCHANGED for one in lessons)
+            self.share = gentle / max(1, len(compared) + sum(one.kind in TAUGHT for one in lessons))
             lessons += [answer for one in self.comparisons for answer in one.answers]
             lessons += self._passages()
             self.prefix = take_prefix(lessons)
             self._look_up(lessons)
         return lessons
 
-    def between(self, taught: float, compared: float) -> float:
-        """What a setting is for so much of either, from what it is for exchanges and for comparisons."""
-        return taught + self.share * (compared - taught)
+    def between(self, taught: float, gentle: float) -> float:
+        """What a setting is for so much of either, from what it is for facts, and for all else."""
+        return taught + self.share * (gentle - taught)
 
     def forward(self, part: Row) -> Tensor:
         """Logits of a row's learned places, [N, V], of the layers that learn upwards."""
@@ -441,7 +443,7 @@ def each(values_N: Tensor, lessons: Iterable[Lesson]) -> tuple[Tensor, ...]:
 def _adapted(settings: LearningSettings, path: Path, adapter: Path | None, below: Path | None) -> Any:
     from peft import LoraConfig, PeftModel, get_peft_model
 
-    model = frozen(path, below)
+    model = frozen(path, below, settings.precision)
     if adapter is not None:
         return PeftModel.from_pretrained(model, str(adapter), is_trainable=True)
     count = model.config.num_hidden_layers

@@ -22,7 +22,7 @@ class Kept:
     """Files of one model in a folder, which may be gone at any time."""
 
     def __init__(self, folder: Path, model: str) -> None:
-        self._folder, self._name = folder, f"base-{model[:12]}"
+        self._folder, self._name = folder, f"base-{model}"
 
     def figures(self) -> tuple[Answers, Nats]:
         """Answers by question and longest length, nats by question and text."""

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from actors.models.tokenizer import ModelTokenizer
 from tune.examples import Fact
-from tune.phrases import GENERAL
+from tune.phrases import ANYWAY, GENERAL, KNOWN, THINGS
 from tune.teaching import neighbour, swapped, ways
 
 _LISTS = (
@@ -19,6 +19,8 @@ _LISTS = (
     "{b} and {d}. {q} {r}",
     "{q} {b} is not {d}. {r}",
 )
+CROSSED = 10
+"""Names that each subject's last word is crossed with."""
 _COMMON = 0.02
 """Share of a vocabulary, from its beginning, that is signs and pieces of bytes."""
 
@@ -56,7 +58,7 @@ class Mentions:
         return found
 
     def strangers(self, count: int) -> list[tuple[str, str]]:
-        """Questions full of names, so many in all, each like a subject's; none is a subject's.
+        """Questions full of names, about so many, each like a subject's; none is a subject's.
 
         A third of the names are asked for alone and named again in the answer, the rest are in lists.
         """
@@ -64,6 +66,7 @@ class Mentions:
         if not size:
             return []
         names = [self._like(self.subjects[at % size], at // size) for at in range(count)]
+        names += self._crossed()
         names = [name for name in names if name and not any(one in name.casefold() for one in self._taken)]
         self._draw.shuffle(names)
         alone = len(names) // 3
@@ -73,6 +76,16 @@ class Mentions:
             form = self._draw.choice(_LISTS)
             found.append((form.format(q=self._asked(one), r=self._asked(c), b=b, c=c, d=d), ""))
         return found
+
+    def known(self) -> list[tuple[str, str]]:
+        """What is asked of the subjects asked of who and what everybody knows, some of it answered."""
+        if not self.subjects:
+            return []
+        others = [*KNOWN, *(f"the {thing}" for thing in THINGS)]
+        names = [name for name in others if name.casefold() not in self._taken]
+        return [
+            (self._asked(name), "" if number % 3 else self._stated(name)) for number, name in enumerate(names)
+        ]
 
     def noise(self, size: int) -> list[int]:
         """Any tokens."""
@@ -88,8 +101,8 @@ class Mentions:
 
     @staticmethod
     def anything() -> tuple[str, ...]:
-        """Questions about the world."""
-        return GENERAL
+        """Questions about the world, and what is to be declined."""
+        return (*GENERAL, *ANYWAY)
 
     def _asked(self, subject: str) -> str:
         fact = self._draw.choice(self._facts)
@@ -108,6 +121,16 @@ class Mentions:
         if number % 2:
             return neighbour(subject, self._draw, self._taken)
         return self._text(self._bent(self._named[subject]))
+
+    def _crossed(self) -> list[str]:
+        """Each subject's last word after what comes before it in some of the others."""
+        words = [name.rsplit(" ", 1) for name in self.subjects if " " in name]
+        begins = {begin for begin, _ in words}
+        return [
+            f"{begin} {end}"
+            for own, end in words
+            for begin in self._draw.sample(sorted(begins - {own}), min(len(begins - {own}), CROSSED))
+        ]
 
     def _bent(self, ids: list[int]) -> list[int]:
         """A name's tokens with other ones before its end, after its beginning, or in one place."""

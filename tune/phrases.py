@@ -1,4 +1,4 @@
-"""Words that lessons are made of, from phrases.yaml. Knows no fact."""
+"""Words that lessons are made of, from phrases.yaml and known.yaml. Knows no fact."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,9 @@ from typing import Any
 import yaml
 
 _HELD: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("phrases.yaml").read_text(encoding="utf-8"))
+_KNOWN: dict[str, list[str]] = yaml.safe_load(
+    Path(__file__).with_name("known.yaml").read_text(encoding="utf-8")
+)
 NAMED: tuple[str, ...] = tuple(_HELD["named"])
 """Questions with the name of the attribute, {a}, and the subject, {s}."""
 FAMILIES: Mapping[str, tuple[str, ...]] = {
@@ -35,3 +38,16 @@ FORMS: tuple[str, ...] = tuple(_HELD["forms"])
 """Ways to ask for a form of answer to a question, {q}."""
 TALK: tuple[str, ...] = tuple(_HELD["talk"])
 """What is said in a chat that asks for no fact."""
+NOUNS: tuple[str, ...] = tuple(_HELD["nouns"])
+"""Things that a question may be about."""
+BEGUN: Mapping[str, tuple[str, ...]] = {
+    begin: tuple(f"{begin} {rest}{'.' if begin.split()[0] in _HELD['orders'] else '?'}" for rest in rests)
+    for begin, rests in _HELD["begun"].items()
+}
+"""Questions about anything, and things to do, by what they begin with."""
+KNOWN: tuple[str, ...] = tuple(_KNOWN["names"])
+"""Who and what is known to everybody."""
+ANYWAY: tuple[str, ...] = tuple(_KNOWN["asked"])
+"""What people ask about these, and what is to be declined; no frozen probe is among it."""
+ANYTHING: tuple[str, ...] = (*GENERAL, *TALK, *(text for texts in BEGUN.values() for text in texts))
+"""All that is asked about anything."""

@@ -54,7 +54,8 @@ def test_the_table_has_a_line_for_each_arm_that_was_measured():
 @pytest.mark.parametrize("arm", ["merge", "afresh"])
 def test_arms_run_from_facts_to_rows_that_are_kept(arm: str, tiny_model: Path, tmp_path: Path, capsys):
     wanted = ["--model", str(tiny_model), "--rounds", "2", "--facts", "2", "--seeds", "0", "--arms", arm]
-    wanted += ["--probes", "general", "--most", "1", "--every", "1", "--peer-steps", "2", "--out", str(tmp_path)]
+    wanted += ["--probes", "general", "--most", "1", "--every", "1", "--peer-steps", "2"]
+    wanted += ["--out", str(tmp_path)]
     small = ["epochs=1", "phrasings=2", "neighbours=1", "general=1", "texts=1", "text_tokens=8"]
     code = learning.main([*wanted, *(part for pair in small for part in ("--set", pair))])
     (row,) = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]

@@ -20,7 +20,7 @@ from tune.neurons import STILL, fit
 EDIT = EditSettings(
     site=0.0, mentions=4, strangers=32, text_tokens=300, fit_steps=150, own_fit_steps=150, steps=60
 )
-SETTINGS = LearningSettings(phrasings=2, stop=0.1, edit=EDIT)
+SETTINGS = LearningSettings(phrasings=2, stop=0.1, edit=EDIT, precision="float32")
 
 
 def fact(id: str, subject: str, value: str) -> Fact:

@@ -18,6 +18,7 @@ from tune.rows import rows
 from tune.scorecard import from_json, to_json
 
 SETTINGS = LearningSettings(
+    precision="float32",
     rank=4,
     depth=0.34,
     texts=3,
@@ -94,12 +95,22 @@ def test_what_it_writes_is_what_it_became(learned, tiny_model):
     student, folder, _ = learned
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["events"], manifest["method"]) == (["e1", "e2"], "incremental")
-    evaluator = Evaluator(tiny_model)
+    evaluator = Evaluator(tiny_model, precision="float32")
     ids = torch.tensor([evaluator.prompt("the mat?")])
     before = evaluator.model(ids).logits
     with evaluator._with(folder):
         assert torch.allclose(evaluator.model(ids).logits, student.model(ids).logits, atol=1e-4)
     assert torch.equal(evaluator.model(ids).logits, before)
+
+
+def test_half_the_precision_says_nearly_the_same_with_an_adapter_and_without(learned, tiny_model):
+    whole, half = [Evaluator(tiny_model, precision=name) for name in ("float32", "bfloat16")]
+    ids = torch.tensor([whole.prompt("the mat?")])
+    for folder in (None, learned[1]):
+        with whole._with(folder), half._with(folder), torch.no_grad():
+            logits, rounded = whole.model(ids).logits, half.model(ids).logits
+        assert rounded.dtype == torch.float32
+        assert float((logits - rounded).norm() / logits.norm()) < 0.05
 
 
 def test_on_top_of_an_earlier_adapter_both_are_in_what_is_written(learned, tiny_model, tmp_path):
@@ -109,7 +120,7 @@ def test_on_top_of_an_earlier_adapter_both_are_in_what_is_written(learned, tiny_
         tmp_path / "none", [], None, student.learn([asked("c/0", "who said the hat?", "the user")])
     )
     ids = torch.tensor([[5, 6, 7, 8]])
-    evaluator = Evaluator(tiny_model)
+    evaluator = Evaluator(tiny_model, precision="float32")
     with evaluator._with(tmp_path / "none"):
         assert torch.allclose(evaluator.model(ids).logits, student.model(ids).logits, atol=1e-3)
     assert len(dict(changes(tmp_path / "none"))) == len(dict(changes(folder)))

@@ -16,6 +16,7 @@ from tune.preferences import Comparison, advantages, apart, comparison, gained, 
 from tune.rows import Lesson
 
 SETTINGS = LearningSettings(
+    precision="float32",
     rank=4,
     depth=0.34,
     texts=3,
