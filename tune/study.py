@@ -21,23 +21,25 @@ from tune import probing
 from tune.addressed import addressed, of_the_user, to_you
 from tune.addressed import questions as mine
 from tune.common import common
-from tune.compared import upheld_in
+from tune.compared import OF_CORRECTION, upheld_in
 from tune.exam import Exam, Question, Said, questions
 from tune.examples import Example, Fact, Passage, Preference, Scored
 from tune.gate import judge
 from tune.learnable import Gatherer, Learnable
+from tune.nearby import nearby
 from tune.passages import lessons as recited
 from tune.scorecard import to_json
 from tune.teaching import lessons
 from tune.triggers import suspects
 
 if TYPE_CHECKING:
+    from tune.edits import Written
     from tune.incremental import Figures
 
 PROBES = "probes"
 """Below the state directory: what the base model makes of the frozen probes, so that it is asked once."""
-BELOW = ("written", "learned")
-"""Directories of the facts that are written and of what is learned by gradient, beneath passages."""
+BELOW = ("written", "answered", "learned")
+"""Directories of facts and exchanges that are written, of what is learned by gradient, beneath passages."""
 HELD_OUT, MOST_HELD_OUT = 3, 6
 """Of the ways in which a user asks for a fact of their own, so many are kept for the exam."""
 ASKED = 40
@@ -188,6 +190,7 @@ def examples_of(taught: Taught, settings: LearningSettings) -> tuple[Example, ..
         *(example for fact in taught.mine for example in addressed([fact], len(mine(fact)) - held)),
         *_beside(taught),
         *taught.exchanges,
+        *nearby(taught.exchanges, settings.neighbours, settings.seed),
     )
 
 
@@ -246,20 +249,24 @@ def _of_passages(taught: Taught, settings: LearningSettings) -> list[tuple[str, 
 
 
 def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> dict[str, float]:
-    """Facts are written, then all else is learned by gradient; the figures of both."""
+    """Facts are written, then exchanges, then all else is learned by gradient; the figures of all."""
     from tune.edits import Editor
+    from tune.exchanges import layered, write
     from tune.incremental import Student
     from tune.reciting import learn
 
     settings = order.learning
     written = _written((*taught.facts, *taught.mine), settings)
+    answered = layered(taught.exchanges, settings, order.model) if settings.method == "edit" else []
     rest = replace(
         taught,
         facts=tuple(fact for fact in taught.facts if fact not in written),
         mine=tuple(fact for fact in taught.mine if fact not in written),
+        exchanges=taught.exchanges[sum(map(len, answered)) :],
+        compared=_beyond(taught),
     )
     some = replace(rest, passages=()).some
-    places = _places(folder, (bool(written), some, bool(taught.passages)))
+    places = _places(folder, (bool(written), bool(answered), some, bool(taught.passages)))
     scores = {"loss": 0.0, "steps": 0.0, "cpu_seconds": 0.0}
     below: Path | None = None
     if written:
@@ -267,31 +274,40 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
         done.export(places[0], taught.events)
         scores = {"loss": done.loss, "steps": done.steps, "cpu_seconds": done.cpu_seconds}
         below = places[0]
+    if answered:
+        for done in write(answered, settings, order.model, below, places[1], taught.events, told):
+            scores = _and(scores, done)
+        below = places[1]
     if some:
         examples = examples_of(rest, settings)
         student = Student(_paced(settings, examples), order.model, below=below)
         figures = student.learn(examples, told, rest.compared)
-        student.export(places[1], taught.events, None, figures)
-        scores = _and(scores, figures)
-        below = places[1]
+        student.export(places[2], taught.events, None, figures)
+        scores = _and(scores, figures) | figures.ordered
+        below = places[2]
     if taught.passages:
         never = [text for text, _, _ in _of_passages(taught, settings)]
         student, figures = learn(
             taught.passages, settings.passages, settings.seed, order.model, below, told, never
         )
-        student.export(places[2], taught.events, None, figures)
+        student.export(places[3], taught.events, None, figures)
         scores = _and(scores, figures)
     return scores
 
 
-def _and(scores: Mapping[str, float], figures: "Figures") -> dict[str, float]:
-    """Scores, with what was learned by gradient on top."""
+def _beyond(taught: Taught) -> tuple[Preference | Scored, ...]:
+    """What was compared, but for the pairs of corrections, whose better answers are taught as exchanges."""
+    known = {one.id + OF_CORRECTION for one in taught.exchanges}
+    return tuple(one for one in taught.compared if one.id not in known)
+
+
+def _and(scores: Mapping[str, float], figures: "Figures | Written") -> dict[str, float]:
+    """Scores, with those of what came on top."""
     return {
+        **scores,
         "loss": max(scores["loss"], figures.loss),
         "steps": scores["steps"] + figures.steps,
         "cpu_seconds": scores["cpu_seconds"] + figures.cpu_seconds,
-        **{name: value for name, value in scores.items() if name.startswith("ordered")},
-        **figures.ordered,
     }
 
 
@@ -330,7 +346,7 @@ def _examine(folder: Path, order: Order, taught: Taught, told: Callable[[str], N
 
     kept = folder.parents[1] / PROBES
     kept.mkdir(exist_ok=True)
-    evaluator = Evaluator(order.model, kept)
+    evaluator = Evaluator(order.model, kept, order.learning.precision)
     card = evaluator.measure(folder / CANDIDATE, exam_of(taught, order.learning), order.replaced)
     (folder / CARD).write_text(to_json(card), encoding="utf-8")
     verdict = judge(card, order.gate)
