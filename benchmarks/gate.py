@@ -67,14 +67,17 @@ def main() -> int:
     return 0
 
 
-def plan(count: int, seed: int, real: int) -> list[tuple[int, str, int]]:
-    """Number, kind and parent of each candidate: half sound, the others of all kinds in turn."""
+def plan(count: int, seed: int, real: int, harmed: int = 0) -> list[tuple[int, str, int]]:
+    """Number, kind and parent of each candidate: half sound, the others of all kinds in turn.
+
+    Only the first `harmed` parents are damaged, or all.
+    """
     kinds = list(candidates.EXPECTED)
     found = [
         (
             number,
             SOUND if number % 2 == 0 else kinds[number // 2 % len(kinds)],
-            number // 2 // len(kinds) % real,
+            number // 2 // len(kinds) % min(real, harmed or real),
         )
         for number in range(count)
     ]
@@ -90,7 +93,11 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
     yield from kept
     done = {row["number"] for row in kept}
     bench = Bench(options.model, options.out, options.seed, options.sound)
-    left = [one for one in plan(options.candidates, options.seed, options.real) if one[0] not in done]
+    left = [
+        one
+        for one in plan(options.candidates, options.seed, options.real, options.harmed)
+        if one[0] not in done
+    ]
     for number, kind, of in left[: options.limit]:
         row = bench.row(number, kind, of)
         with path.open("a") as file:
@@ -292,6 +299,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, help="the model's directory; unset: the default one, pulled")
     parser.add_argument("--candidates", type=int, default=200)
     parser.add_argument("--real", type=int, default=2, help="sound adapters that are trained")
+    parser.add_argument("--harmed", type=int, default=0, help="so many of these are damaged; 0: all")
     parser.add_argument("--sound", type=Path, nargs="*", default=[], help="sound adapters, not to be trained")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, help="candidates of this run at most")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from actors.engines.adapter import WEIGHTS
+from actors.engines.adapter import CONFIG, WEIGHTS
 from actors.models.manifest import NAME, file_sha256
 from benchmarks.learning_facts import World, world
 from configs.learning import LearningSettings
@@ -156,7 +156,7 @@ def made(kind: str, draw: random.Random, sound: Path, damaged: Path | None, fold
         stack(damaged, folder, how["share"])
     weights = load_file(folder / WEIGHTS)
     if kind in ("sound", "wrong facts"):
-        how = {"scale": draw.uniform(0.93, 1.07), "noise": draw.uniform(0, 0.03)}
+        how = {"scale": draw.uniform(0.98, 1.02), "noise": draw.uniform(0, 0.005)}
         _noise(weights, how["noise"], draw)
         _scale(weights, how["scale"])
     elif kind == "undertrained":
@@ -169,7 +169,7 @@ def made(kind: str, draw: random.Random, sound: Path, damaged: Path | None, fold
         how = {"where": name}
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
     manifest = json.loads((folder / NAME).read_text())
-    manifest["files"][WEIGHTS] = file_sha256(folder / WEIGHTS)
+    manifest["files"] = {name: file_sha256(folder / name) for name in (CONFIG, WEIGHTS)}
     if kind == "other base":
         manifest["base_model_hash"] = "".join(draw.choices("0123456789abcdef", k=64))
     (folder / NAME).write_text(json.dumps(manifest))

@@ -33,7 +33,7 @@ def adapter(folder: Path, seed: int) -> Path:
     weights = {name: draw.normal(size=(4, 4)).astype(np.float32) for name in (FIRST, SECOND)}
     save_file(weights, folder / WEIGHTS)
     (folder / CONFIG).write_text(json.dumps(SETTINGS))
-    told = {"base_model_hash": "b", "files": {WEIGHTS: file_sha256(folder / WEIGHTS)}}
+    told = {"base_model_hash": "b", "files": {name: file_sha256(folder / name) for name in (CONFIG, WEIGHTS)}}
     (folder / NAME).write_text(json.dumps(told))
     return folder
 
@@ -46,6 +46,7 @@ def test_half_are_sound_and_all_damages_come_as_often() -> None:
     assert max(kinds.values()) - min(kinds.values()) <= 1
     assert {of for _, _, of in made_up} == {0, 1}
     assert plan(200, 1, 2) == made_up
+    assert {of for _, kind, of in plan(200, 1, 3, 1) if kind != "sound"} == {0}
 
 
 @pytest.mark.parametrize("kind", ["sound", *EXPECTED])
@@ -54,6 +55,7 @@ def test_each_candidate_differs_as_its_kind_says(kind: str, sound: Path, tmp_pat
     made(kind, random.Random(3), sound, damaged, folder)
     told, before = json.loads((folder / NAME).read_text()), load_file(sound / WEIGHTS)
     assert (told["files"][WEIGHTS] == file_sha256(folder / WEIGHTS)) == (kind != "tampered")
+    assert told["files"][CONFIG] == file_sha256(folder / CONFIG)
     assert (told["base_model_hash"] == "b") == (kind != "other base")
     if kind == "tampered":
         return
