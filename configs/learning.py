@@ -92,9 +92,9 @@ class ExchangeSettings(Section):
     """Tokens of such an answer or passage."""
     fit_steps: int = Field(default=800, ge=1)
     """Steps in which the neurons learn when to fire."""
-    steps: int = Field(default=36, ge=1)
+    steps: int = Field(default=30, ge=1)
     """Steps in which it is learned what the neurons write."""
-    shrink: float = Field(default=0.08, ge=0, lt=1)
+    shrink: float = Field(default=0.07, ge=0, lt=1)
     """Share by which what is written becomes shorter with each step."""
 
 
