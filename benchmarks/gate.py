@@ -6,7 +6,7 @@
 DIR keeps the adapters that were trained, a row and a card for each candidate; what is there is not made
 again, so that a run can be stopped and goes on. `--real` sound adapters are trained, each on 30 facts of its
 own, or given: adapter number N of `--sound` learned the facts of `pal bench learning -- --rounds 1 --facts 30
---first 4000 --seeds N`. Four damages are trained once for each. All candidates are made from these: scaled,
+--seeds N`. Four damages are trained once for each. All candidates are made from these: scaled,
 with noise, with a share of a damage laid over them, asked for other facts than were taught, with a number
 broken, another base model named, a byte changed. Every one is loaded and asked for real, each another part of
 the exam's questions, no fewer than the gate needs to tell. What a damage should show in is asked first, and a

@@ -70,7 +70,7 @@ class EngineSettings(Section):
     """Steps that one adapter serves alone until it is merged into the weights; 0: never (torch engine)."""
     max_adapters: int = Field(default=2, ge=0)
     """LoRA adapters that vLLM computes with at once; 0 turns LoRA off there."""
-    max_adapter_rank: Literal[8, 16, 32, 64, 128, 256] = 64
+    max_adapter_rank: Literal[8, 16, 32, 64, 128, 256] = 128
     """Highest rank of a LoRA adapter that vLLM can load."""
 
     def for_torch_only(self) -> dict[str, object]:

@@ -122,7 +122,7 @@ async def test_everything_that_vllm_does(model_dir: Path, tmp_path: Path) -> Non
     assert text_of(adapted) != text_of(same) == text_of(plain)
     await _check_that_nothing_stale_is_cached(generator, v1, other)
     with pytest.raises(InvalidRequest, match="does not fit"):
-        await generator.load_adapter("wide", save_adapter(model_dir, tmp_path / "wide", rank=128))
+        await generator.load_adapter("wide", save_adapter(model_dir, tmp_path / "wide", rank=256))
     await generator.load_adapter("v2", v1)
     assert text_of(await play(generator, "again", "v2")) == text_of(adapted)
     await generator.unload_adapter("v2")
