@@ -22,6 +22,7 @@ from tune.study import (
     MATTERS,
     Order,
     Taught,
+    _beyond,
     _held_out,
     _learn,
     _paced,
@@ -128,6 +129,18 @@ def test_comparisons_are_taught_with_their_ids_also_those_of_earlier_rounds(tmp_
         ("upheld", "Who is there?", ("I am.",)),
         ("upheld", "Who is there?", ("Me.",)),
     }
+
+
+def test_a_correction_is_not_learned_again_as_a_pair() -> None:
+    asked = ({"role": "user", "content": "the mat?"},)
+    exchange = Example(
+        id="x", kind="correction", messages=(*asked, {"role": "assistant", "content": "the cat"})
+    )
+    of_it, other = (
+        Preference(id=id, messages=asked, chosen="the cat", rejected="hello", events=())
+        for id in ("x/pair", "y/pair")
+    )
+    assert _beyond(Taught((), (), (exchange,), (of_it, other))) == (other,)
 
 
 def test_few_exchanges_are_gone_through_more_often() -> None:
