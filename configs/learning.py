@@ -10,7 +10,7 @@ from configs.schema import Section
 class EditSettings(Section):
     """How facts are written: neurons that fire where a subject is named or a fact stated, and their words."""
 
-    most: int = Field(default=48, ge=1)
+    most: int = Field(default=80, ge=1)
     """Neurons at most, a rank each: for each subject, each fact of a user's own, and one for all of these."""
     site: float = Field(default=0.45, ge=0, lt=1)
     """Share of the layers below the one whose least used neurons are exchanged."""

@@ -124,7 +124,7 @@ class Editor:
         taught = [one for fact in facts for one in self._lessons_of(fact, matters)]
         asked = list(self._asked(mentions, matters))
         passages = [_plain(ids) for ids in mentions.general(edit.text_tokens)]
-        passages += [_plain(self.tokenizer.encode(text)) for text in matters.texts()]
+        passages += [_plain(self.tokenizer.encode(text)) for text in (*mentions.begun(), *matters.texts())]
         self.prefix = take_prefix([one.lesson for one in (*taught, *asked)])
         with torch.no_grad():
             self.prefix_hidden = self._lower([], [])[0]

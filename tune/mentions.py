@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from actors.models.tokenizer import ModelTokenizer
 from tune.examples import Fact
-from tune.phrases import ANYWAY, GENERAL, KNOWN, THINGS
+from tune.phrases import ANYWAY, EVERYDAY, GENERAL, KNOWN, SENTENCES, THINGS
 from tune.teaching import neighbour, swapped, ways
 
 _LISTS = (
@@ -98,6 +98,14 @@ class Mentions:
         prose = self._tokenizer.encode(" ".join(topics[name] for name in sorted(topics)))
         starts = [self._draw.randrange(len(prose) - each) for _ in range(size // each)]
         return [prose[at : at + each] if place % 4 else self.noise(each) for place, at in enumerate(starts)]
+
+    def begun(self) -> list[str]:
+        """How texts begin about everyday things, each of which is named once."""
+        things = self._draw.sample(EVERYDAY, len(EVERYDAY))
+        return [
+            self._draw.choice(SENTENCES).format(a=a, A=a.capitalize(), b=b, c=c)
+            for a, b, c in zip(*[iter(things)] * 3, strict=False)
+        ]
 
     @staticmethod
     def anything() -> tuple[str, ...]:

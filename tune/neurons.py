@@ -15,6 +15,8 @@ STILL = -1
 """The name of a place where none ends."""
 NAMED, GENERAL = 3.0, 3.0
 """Weight of a place where a name ends, and of one in general text."""
+COMMON = 0.5
+"""Weight of the error of all neurons together: little of each in one direction adds up."""
 DECAY = 2e-4
 SEARCH = 60
 """Steps after which the places are sought anew at which the neurons fire most."""
@@ -67,8 +69,9 @@ def fit(
                 worst = errors_P.topk(min(len(errors_P), settings.fit_hard)).indices
         some = torch.randint(len(inputs_P_W), (ANY,), generator=draw)
         places = torch.cat([worst, some, ends])
-        fired = Neurons(gate_S_W - below_W, up_S_W).fire(inputs_P_W[places])
-        loss = ((fired - wanted_P_S[places]) ** 2 * cost_P_S[places]).sum() / max(1, len(ends))
+        errors = Neurons(gate_S_W - below_W, up_S_W).fire(inputs_P_W[places]) - wanted_P_S[places]
+        loss = (errors**2 * cost_P_S[places]).sum() / max(1, len(ends))
+        loss = loss + COMMON * (errors.sum(1) ** 2 * weights_P[places]).sum() / max(1, len(ends))
         loss = loss + DECAY * (gate_S_W.square().sum() + up_S_W.square().sum()) / count
         loss.backward()  # type: ignore[no-untyped-call]
         for group in optimiser.param_groups:

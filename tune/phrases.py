@@ -51,3 +51,7 @@ ANYWAY: tuple[str, ...] = tuple(_KNOWN["asked"])
 """What people ask about these, and what is to be declined; no frozen probe is among it."""
 ANYTHING: tuple[str, ...] = (*GENERAL, *TALK, *(text for texts in BEGUN.values() for text in texts))
 """All that is asked about anything."""
+EVERYDAY: tuple[str, ...] = tuple(_KNOWN["things"])
+"""Things that texts are about."""
+SENTENCES: tuple[str, ...] = tuple(_KNOWN["sentences"])
+"""Beginnings of texts about three of them, {a}, {b} and {c}; {A} begins with a capital."""
