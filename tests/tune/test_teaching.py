@@ -5,7 +5,7 @@ from configs.learning import LearningSettings
 from tune import probing, teaching
 from tune.exam import questions
 from tune.examples import Fact
-from tune.phrases import FAMILY, GENERAL, GIVEN, PLACES
+from tune.phrases import ANYWAY, EVERYDAY, FAMILY, GENERAL, GIVEN, KNOWN, PLACES
 
 WORLD = world(30, 1)
 DOG = Fact(
@@ -66,7 +66,13 @@ def test_a_round_replays_what_was_taught_before():
 
 def test_what_holds_the_model_is_not_what_it_is_judged_by():
     probes = {probe.asked.casefold() for probe in (*probing.questions(), *probing.triggers())}
-    assert not probes & {text.casefold() for text in GENERAL}
+    assert not probes & {text.casefold() for text in (*GENERAL, *ANYWAY)}
+    asked = " ".join(probes)
+    assert not [name for name in KNOWN if name.casefold() in asked]
+    prose = {
+        word.casefold() for text in probing.texts() if text.kind == "prose" for word in text.text.split()
+    }
+    assert not prose & set(EVERYDAY)
     judged = {word for fact in WORLD.facts for word in fact.subject.split()}
     judged |= {word for text in WORLD.untaught for word in text.split()}
     assert not judged & {*GIVEN, *FAMILY, *PLACES}
