@@ -34,7 +34,7 @@ from tune.frozen import frozen, lesson_of, through
 from tune.keys import Heard, Keys
 from tune.matters import Matters
 from tune.mentions import Mentions
-from tune.neurons import Neurons, fit
+from tune.neurons import ALWAYS, Neurons, fit
 from tune.rows import Lesson, Row, row, rows, take_prefix
 from tune.teaching import teach
 
@@ -136,6 +136,7 @@ class Editor:
         keys = Keys(mentions, facts, self._after)
         places_P = keys.places([*taught, *asked], len(inputs_P_W))
         weights_P = keys.weights([*taught, *asked], len(inputs_P_W), sum(map(len, general_T_W)))
+        weights_P[sum(map(len, (*taught_T_W, *asked_T_W))) :][: len(before_T_W)] = ALWAYS
         if matters.facts:
             edit = edit.model_copy(update={"fit_steps": edit.own_fit_steps})
         neurons = fit(inputs_P_W, places_P, weights_P, keys.count, edit, seed)

@@ -29,7 +29,7 @@ from tune.export import sign
 from tune.frozen import lesson_of
 from tune.mentions import Mentions
 from tune.nearby import nearby
-from tune.neurons import GENERAL, STILL, Neurons, fit
+from tune.neurons import ALWAYS, GENERAL, STILL, Neurons, fit
 from tune.phrases import ANYTHING, OPENERS
 from tune.rows import Lesson, take_prefix
 
@@ -120,6 +120,7 @@ class Exchanges(Editor):
         names = [name for one in taught for name in one.names]
         names_P = torch.tensor(names + [STILL] * (len(inputs_P_W) - len(names)))
         weights_P = torch.ones(len(inputs_P_W))
+        weights_P[sum(map(len, (*inputs, *others_T_W))) :][: len(before_T_W)] = ALWAYS
         weights_P[len(inputs_P_W) - sum(map(len, general_T_W)) :] = GENERAL
         neurons = fit(inputs_P_W, names_P, weights_P, firsts[-1], edit, self.settings.seed)
         self.prefix_fired = neurons.fire(before_T_W)

@@ -19,7 +19,7 @@ _LISTS = (
     "{b} and {d}. {q} {r}",
     "{q} {b} is not {d}. {r}",
 )
-CROSSED = 10
+CROSSED = 24
 """Names that each subject's last word is crossed with."""
 _COMMON = 0.02
 """Share of a vocabulary, from its beginning, that is signs and pieces of bytes."""
@@ -151,7 +151,11 @@ class Mentions:
         if kind < 0.8:
             place = self._draw.randrange(len(ids))
             return [*ids[:place], self._one(self._rests if place else self._names), *ids[place + 1 :]]
-        return [self._one(self._names), *self._some(self._rests, 3), ids[-1]]
+        return [
+            self._one(self._names),
+            *self._some(self._rests, 3),
+            *ids[-self._draw.randrange(1, max(2, len(ids))) :],
+        ]
 
     def _one(self, tokens: Sequence[int]) -> int:
         return self._draw.choice(tokens)

@@ -15,8 +15,12 @@ STILL = -1
 """The name of a place where none ends."""
 NAMED, GENERAL = 3.0, 3.0
 """Weight of a place where a name ends, and of one in general text."""
-COMMON = 0.5
+COMMON = 0.2
 """Weight of the error of all neurons together: little of each in one direction adds up."""
+STEADY = 300.0
+"""Weight of what they give everywhere on average, which would push all that is said one way."""
+ALWAYS = 100.0
+"""Weight of a place that all rows begin with."""
 DECAY = 2e-4
 SEARCH = 60
 """Steps after which the places are sought anew at which the neurons fire most."""
@@ -60,6 +64,7 @@ def fit(
     wanted_P_S[ends, names_P[ends]] = 1.0
     cost_P_S = torch.where(wanted_P_S > 0, NAMED, 1.0) * weights_P[:, None]
     optimiser = torch.optim.Adam([gate_S_W, up_S_W], lr=settings.fit_rate)
+    always = torch.cat([ends, (weights_P >= ALWAYS).nonzero()[:, 0]])
     worst = ends
     for step in range(settings.fit_steps):
         if step % SEARCH == 0:
@@ -68,10 +73,12 @@ def fit(
                 errors_P = ((fired_P_S - wanted_P_S) ** 2 * cost_P_S).max(1).values
                 worst = errors_P.topk(min(len(errors_P), settings.fit_hard)).indices
         some = torch.randint(len(inputs_P_W), (ANY,), generator=draw)
-        places = torch.cat([worst, some, ends])
+        places = torch.cat([some, worst, always])
         errors = Neurons(gate_S_W - below_W, up_S_W).fire(inputs_P_W[places]) - wanted_P_S[places]
         loss = (errors**2 * cost_P_S[places]).sum() / max(1, len(ends))
         loss = loss + COMMON * (errors.sum(1) ** 2 * weights_P[places]).sum() / max(1, len(ends))
+        mean_S = errors[:ANY].mean(0)
+        loss = loss + STEADY * (mean_S.square().sum() + mean_S.sum().square())
         loss = loss + DECAY * (gate_S_W.square().sum() + up_S_W.square().sum()) / count
         loss.backward()  # type: ignore[no-untyped-call]
         for group in optimiser.param_groups:
