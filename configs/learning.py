@@ -24,6 +24,12 @@ class EditSettings(Section):
     """Steps in which the neurons learn when to fire."""
     own_fit_steps: int = Field(default=800, ge=1)
     """The same where users told of themselves, whose questions are more like those of others."""
+    fit_together: float = Field(default=0.2, ge=0)
+    """Weight of the error of all neurons together: little of each adds up. Not where users told of themselves."""
+    fit_steady: float = Field(default=300.0, ge=0)
+    """Weight of what they give on average, which pushes all that is said one way."""
+    own_fit_steady: float = Field(default=30.0, ge=0)
+    """The same where users told of themselves."""
     fit_rate: float = Field(default=0.02, gt=0)
     """Learning rate of the neurons at its highest."""
     fit_hard: int = Field(default=5000, ge=1)
@@ -36,6 +42,8 @@ class EditSettings(Section):
     """Length of such a step at its longest, in lengths of what the layer passes on."""
     shrink: float = Field(default=0.04, ge=0, lt=1)
     """Share by which what is written becomes shorter with each step."""
+    own_shrink: float = Field(default=0.03, ge=0, lt=1)
+    """The same where users told of themselves."""
 
 
 class PassageSettings(Section):

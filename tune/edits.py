@@ -84,6 +84,7 @@ class Editor:
             raise InvalidRequest(
                 "facts are written into gated MLPs: set method: gradient", code="no_gated_mlp"
             )
+        self.shrink = settings.edit.shrink
         self._inputs_T_W = torch.zeros(0)
         ways = [self._prompt(text) for text in ("Who?", "Where is it")]
         self._after = max(1, shared_prefix([one[::-1] for one in ways]) - 2)
@@ -138,7 +139,9 @@ class Editor:
         weights_P = keys.weights([*taught, *asked], len(inputs_P_W), sum(map(len, general_T_W)))
         weights_P[sum(map(len, (*taught_T_W, *asked_T_W))) :][: len(before_T_W)] = ALWAYS
         if matters.facts:
-            edit = edit.model_copy(update={"fit_steps": edit.own_fit_steps})
+            own = {"fit_steps": edit.own_fit_steps, "fit_together": 0.0, "fit_steady": edit.own_fit_steady}
+            edit = edit.model_copy(update=own)
+            self.shrink = edit.own_shrink
         neurons = fit(inputs_P_W, places_P, weights_P, keys.count, edit, seed)
         self.prefix_fired = neurons.fire(before_T_W)
         numbers = {fact: number for number, fact in enumerate(facts)}
@@ -341,7 +344,7 @@ class _Writer:
         self.optimiser.step()
         self.optimiser.zero_grad()
         with torch.no_grad():
-            self.values_S_W *= 1 - self.settings.edit.shrink
+            self.values_S_W *= 1 - self.editor.shrink
         return total / len(due)
 
 

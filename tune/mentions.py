@@ -101,16 +101,17 @@ class Mentions:
 
     def begun(self) -> list[str]:
         """How texts begin about everyday things, each of which is named once."""
+        if not self.subjects:
+            return []
         things = self._draw.sample(EVERYDAY, len(EVERYDAY))
         return [
             self._draw.choice(SENTENCES).format(a=a, A=a.capitalize(), b=b, c=c)
             for a, b, c in zip(*[iter(things)] * 3, strict=False)
         ]
 
-    @staticmethod
-    def anything() -> tuple[str, ...]:
-        """Questions about the world, and what is to be declined."""
-        return (*GENERAL, *ANYWAY)
+    def anything(self) -> tuple[str, ...]:
+        """Questions about the world; where subjects have names, what is to be declined too."""
+        return (*GENERAL, *ANYWAY) if self.subjects else GENERAL
 
     def _asked(self, subject: str) -> str:
         fact = self._draw.choice(self._facts)

@@ -15,10 +15,6 @@ STILL = -1
 """The name of a place where none ends."""
 NAMED, GENERAL = 3.0, 3.0
 """Weight of a place where a name ends, and of one in general text."""
-COMMON = 0.2
-"""Weight of the error of all neurons together: little of each in one direction adds up."""
-STEADY = 300.0
-"""Weight of what they give everywhere on average, which would push all that is said one way."""
 ALWAYS = 100.0
 """Weight of a place that all rows begin with."""
 DECAY = 2e-4
@@ -76,9 +72,11 @@ def fit(
         places = torch.cat([some, worst, always])
         errors = Neurons(gate_S_W - below_W, up_S_W).fire(inputs_P_W[places]) - wanted_P_S[places]
         loss = (errors**2 * cost_P_S[places]).sum() / max(1, len(ends))
-        loss = loss + COMMON * (errors.sum(1) ** 2 * weights_P[places]).sum() / max(1, len(ends))
+        loss = loss + settings.fit_together * (errors.sum(1) ** 2 * weights_P[places]).sum() / max(
+            1, len(ends)
+        )
         mean_S = errors[:ANY].mean(0)
-        loss = loss + STEADY * (mean_S.square().sum() + mean_S.sum().square())
+        loss = loss + settings.fit_steady * (mean_S.square().sum() + mean_S.sum().square())
         loss = loss + DECAY * (gate_S_W.square().sum() + up_S_W.square().sum()) / count
         loss.backward()  # type: ignore[no-untyped-call]
         for group in optimiser.param_groups:
