@@ -25,7 +25,7 @@ class EditSettings(Section):
     own_fit_steps: int = Field(default=800, ge=1)
     """The same where users told of themselves, whose questions are more like those of others."""
     fit_together: float = Field(default=0.2, ge=0)
-    """Weight of the error of all neurons together: little of each adds up. Not where users told of themselves."""
+    """Weight of the error of all neurons together, of names only: little of each adds up."""
     fit_steady: float = Field(default=300.0, ge=0)
     """Weight of what they give on average, which pushes all that is said one way."""
     own_fit_steady: float = Field(default=30.0, ge=0)
