@@ -67,14 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = options.out / ROWS
     done = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     arms = options.arms.split(",")
-    for seed in map(int, options.seeds.split(",")):
+    for seed in map(int, () if options.shown else options.seeds.split(",")):
         for arm in arms:
             if not any(_key(row) == (arm, seed, options.rounds, options.facts) for row in done):
                 row = Run(options, arm, seed).rows()
                 with path.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 done.append(row)
-    shown = [row for row in done if row["arm"] in arms and row["rounds"] == options.rounds]
+    shown = [row for row in done if row["arm"] in arms and row["facts"] == options.facts]
+    shown = [
+        row
+        for row in shown
+        if row["rounds"] in range(1 if options.shown else options.rounds, options.rounds + 1)
+    ]
     print(learning_figures.table(shown, arms))
     if options.plot:
         learning_figures.draw(shown, arms, options.plot)
@@ -239,6 +244,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=0,
         help="ask after each so many rounds, not the last alone",
     )
+    parser.add_argument("--shown", action="store_true", help="measure nothing; fewer rounds are shown too")
     parser.add_argument("--peer-steps", type=int, default=36, help="steps of the peer")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--plot", type=Path)
