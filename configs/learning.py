@@ -27,9 +27,7 @@ class EditSettings(Section):
     fit_together: float = Field(default=0.2, ge=0)
     """Weight of the error of all neurons together, of names only: little of each adds up."""
     fit_steady: float = Field(default=300.0, ge=0)
-    """Weight of what they give on average, which pushes all that is said one way."""
-    own_fit_steady: float = Field(default=30.0, ge=0)
-    """The same where users told of themselves."""
+    """Weight of what they give on average, of names only: it pushes all that is said one way."""
     fit_rate: float = Field(default=0.02, gt=0)
     """Learning rate of the neurons at its highest."""
     fit_hard: int = Field(default=5000, ge=1)
@@ -42,8 +40,6 @@ class EditSettings(Section):
     """Length of such a step at its longest, in lengths of what the layer passes on."""
     shrink: float = Field(default=0.04, ge=0, lt=1)
     """Share by which what is written becomes shorter with each step."""
-    own_shrink: float = Field(default=0.03, ge=0, lt=1)
-    """The same where users told of themselves."""
 
 
 class PassageSettings(Section):
@@ -120,7 +116,8 @@ class LearningSettings(Section):
     passages: PassageSettings = PassageSettings()
     """How passages of documents are learned, if any are."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """In which the frozen model is computed; auto is bfloat16 where the CPU has instructions for it."""
+    """In which the frozen model is computed; auto is bfloat16 where the CPU has instructions for it, but
+    float32 while facts that users told of themselves are written."""
     rank: int = Field(default=16, ge=1, le=512)
     """Width of the adapter."""
     alpha: float = Field(default=32.0, gt=0)

@@ -84,7 +84,6 @@ class Editor:
             raise InvalidRequest(
                 "facts are written into gated MLPs: set method: gradient", code="no_gated_mlp"
             )
-        self.shrink = settings.edit.shrink
         self._inputs_T_W = torch.zeros(0)
         ways = [self._prompt(text) for text in ("Who?", "Where is it")]
         self._after = max(1, shared_prefix([one[::-1] for one in ways]) - 2)
@@ -137,11 +136,11 @@ class Editor:
         keys = Keys(mentions, facts, self._after)
         places_P = keys.places([*taught, *asked], len(inputs_P_W))
         weights_P = keys.weights([*taught, *asked], len(inputs_P_W), sum(map(len, general_T_W)))
-        weights_P[sum(map(len, (*taught_T_W, *asked_T_W))) :][: len(before_T_W)] = ALWAYS
         if matters.facts:
-            own = {"fit_steps": edit.own_fit_steps, "fit_together": 0.0, "fit_steady": edit.own_fit_steady}
+            own = {"fit_steps": edit.own_fit_steps, "fit_together": 0.0, "fit_steady": 0.0}
             edit = edit.model_copy(update=own)
-            self.shrink = edit.own_shrink
+        else:
+            weights_P[sum(map(len, (*taught_T_W, *asked_T_W))) :][: len(before_T_W)] = ALWAYS
         neurons = fit(inputs_P_W, places_P, weights_P, keys.count, edit, seed)
         self.prefix_fired = neurons.fire(before_T_W)
         numbers = {fact: number for number, fact in enumerate(facts)}
@@ -344,7 +343,7 @@ class _Writer:
         self.optimiser.step()
         self.optimiser.zero_grad()
         with torch.no_grad():
-            self.values_S_W *= 1 - self.editor.shrink
+            self.values_S_W *= 1 - self.settings.edit.shrink
         return total / len(due)
 
 

@@ -270,7 +270,7 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
     scores = {"loss": 0.0, "steps": 0.0, "cpu_seconds": 0.0}
     below: Path | None = None
     if written:
-        done = Editor(settings, order.model).learn(written, told, _held_out(taught))
+        done = Editor(_exactly(settings, written), order.model).learn(written, told, _held_out(taught))
         done.export(places[0], taught.events)
         scores = {"loss": done.loss, "steps": done.steps, "cpu_seconds": done.cpu_seconds}
         below = places[0]
@@ -293,6 +293,13 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
         student.export(places[3], taught.events, None, figures)
         scores = _and(scores, figures)
     return scores
+
+
+def _exactly(settings: LearningSettings, facts: Sequence[Fact]) -> LearningSettings:
+    """Users' own facts are told apart by less than half the precision shows."""
+    if settings.precision != "auto" or not any(map(of_the_user, facts)):
+        return settings
+    return settings.model_copy(update={"precision": "float32"})
 
 
 def _beyond(taught: Taught) -> tuple[Preference | Scored, ...]:
