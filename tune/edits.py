@@ -70,12 +70,15 @@ def editable(fact: Fact) -> bool:
 class Editor:
     """A model that facts are written into. Used from one thread."""
 
-    def __init__(self, settings: LearningSettings, path: Path) -> None:
-        """Load the model. Raises InvalidRequest where its layers have no gated MLP."""
+    def __init__(self, settings: LearningSettings, path: Path, below: Path | None = None) -> None:
+        """Load the model, with an adapter taken as part of it.
+
+        Raises InvalidRequest where its layers have no gated MLP.
+        """
         self.settings, self.path = settings, path
         self.tokenizer = ModelTokenizer(path)
         torch.manual_seed(settings.seed)
-        self.model = frozen(path, precision=settings.precision).eval()
+        self.model = frozen(path, below, settings.precision).eval()
         self.body, self.head = self.model.model, self.model.get_output_embeddings()
         self.layers = list(self.body.layers)
         self.site = int(settings.edit.site * len(self.layers))

@@ -22,7 +22,7 @@ from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer, end_ids
 from configs.learning import LearningSettings
 from tune.answers import replies
-from tune.changes import changed, changes, stack
+from tune.changes import changed, stack
 from tune.edits import Editor, Seen, Written
 from tune.examples import Example
 from tune.export import sign
@@ -54,12 +54,9 @@ class Exchanges(Editor):
     def __init__(self, settings: LearningSettings, path: Path, below: Path | None = None) -> None:
         """Load the model, with an adapter to take as part of it. Raises InvalidRequest as Editor does."""
         given = settings.exchange
-        super().__init__(_as_edits(settings), path)
+        super().__init__(_as_edits(settings), path, below)
         self.below, self.given, self.ends = below, given, end_ids(path, self.tokenizer)
         self._beside: list[Lesson] = []
-        with torch.no_grad():
-            for name, change_O_I in changes(below) if below else ():
-                self.model.get_parameter(name).add_(change_O_I)
         self._move_up(changed(below) if below else ())
 
     def write(
