@@ -17,7 +17,7 @@ class EditSettings(Section):
     mentions: int = Field(default=8, ge=0)
     """Questions beside the lessons in which each subject is named."""
     strangers: int = Field(default=1800, ge=8)
-    """Names like those of the subjects, in all, at which the neurons are to stay still."""
+    """Names like those of the subjects, in all, at which the neurons stay still, beside crossed ones."""
     text_tokens: int = Field(default=9000, ge=0)
     """Tokens of general text at which all neurons are to stay still."""
     fit_steps: int = Field(default=600, ge=1)

@@ -39,7 +39,7 @@ def learning(settings: LearningObjective, report: Reporter) -> None:
     how = settings.learning.model_copy(update={"seed": report.seed})
     model = ModelStore(load().settings).resolve(how.model)
     facts = invented(settings.facts, report.seed)
-    evaluator = Evaluator(model)
+    evaluator = Evaluator(model, precision=how.precision)
     adapter = report.folder / ADAPTER
     if not (adapter / NAME).is_file():
         if how.method == "edit":

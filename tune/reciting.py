@@ -47,18 +47,19 @@ def turn(
 
 def learn(
     passages: Sequence[Passage],
-    settings: PassageSettings,
-    seed: int,
+    settings: LearningSettings,
     model: Path,
     below: Path | None,
     told: Callable[[str], None],
     never: Sequence[str] = (),
 ) -> tuple[Student, Figures]:
     """All turns, on a model that has the adapter `below`: who learned, and what it came to."""
-    student = Student(settings_of(settings, seed, 0), model, below=below)
+    given, seed = settings.passages, settings.seed
+    first = settings_of(given, seed, 0).model_copy(update={"precision": settings.precision})
+    student = Student(first, model, below=below)
     whole = Figures()
-    for number in range(settings.turns):
-        _, found = turn(student, passages, settings, seed, number, told, never)
+    for number in range(given.turns):
+        _, found = turn(student, passages, given, seed, number, told, never)
         found.steps, found.cpu_seconds = found.steps + whole.steps, found.cpu_seconds + whole.cpu_seconds
         whole = found
     return student, whole

@@ -287,9 +287,7 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
         below = places[2]
     if taught.passages:
         never = [text for text, _, _ in _of_passages(taught, settings)]
-        student, figures = learn(
-            taught.passages, settings.passages, settings.seed, order.model, below, told, never
-        )
+        student, figures = learn(taught.passages, settings, order.model, below, told, never)
         student.export(places[3], taught.events, None, figures)
         scores = _and(scores, figures)
     return scores

@@ -36,8 +36,8 @@ def test_the_rate_falls_in_the_second_half_of_the_turns() -> None:
 
 def test_turn_by_turn_it_knows_more(tiny_model: Path) -> None:
     told: list[str] = []
-    settings = SMALL.model_copy(update={"turns": 3, "ways": 12})
-    student, figures = learn([passage(0)], settings, 0, tiny_model, None, told.append)
+    settings = LearningSettings(passages=SMALL.model_copy(update={"turns": 3, "ways": 12}))
+    student, figures = learn([passage(0)], settings, tiny_model, None, told.append)
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in told if line.startswith("epoch")]
     assert len(losses) == 3
     assert losses[2] < losses[0]
