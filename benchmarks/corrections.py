@@ -25,9 +25,9 @@ import yaml
 
 from actors.training.rounds import CANDIDATE, CARD, RECORDS, VERDICT
 from benchmarks.learning import tree
+from benchmarks.model_option import parsed
 from configs.gate import GateSettings
 from configs.learning import LearningSettings
-from configs.load import load
 from tune.exam import Exam, Question, Turn
 from tune.scorecard import Scorecard, from_json
 
@@ -280,17 +280,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--count", default="6,20", help="corrections of a round")
     parser.add_argument("--facts", type=int, default=0, help="of the user's own, beside them")
     parser.add_argument("--seeds", default="0")
-    parser.add_argument("--model", type=Path, help="the model's directory; unset: the default one, pulled")
     parser.add_argument("--verbose", action="store_true", help="each epoch, each slice")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="of configs/learning.py"
     )
-    options = parser.parse_args(arguments)
-    if options.model is None:
-        from actors.engines.choose import model_directory
-
-        options.model = model_directory(load().settings)
-    return options
+    return parsed(parser, arguments)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 from benchmarks import learning_figures
 from benchmarks.learning_facts import World, world
+from benchmarks.model_option import parsed
 from configs.learning import LearningSettings
-from configs.load import load
 from tune import probing, teaching
 from tune.exam import Exam, Question
 from tune.examples import Example, Fact
@@ -129,7 +129,7 @@ class Run:
             trained, adapter = trained + told["cpu_seconds"], folder
             if not due:
                 continue
-            evaluator = Evaluator(self.options.model, self.options.out)
+            evaluator = Evaluator(self.options.model, self.options.out, self.settings.precision)
             card = evaluator.measure(folder, self._exam(number, last))
             by_round.append(learning_figures.shares(card, len(self.taught)))
         (self.options.out / f"{folder.name}.json").write_text(to_json(card))
@@ -225,7 +225,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, help="the model's directory; unset: the default one, pulled")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--facts", type=int, default=30, help="of each round")
     parser.add_argument("--seeds", default="0,1,2")
@@ -248,12 +247,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--peer-steps", type=int, default=36, help="steps of the peer")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--plot", type=Path)
-    options = parser.parse_args(arguments)
-    if options.model is None:
-        from actors.engines.choose import model_directory
-
-        options.model = model_directory(load().settings)
-    return options
+    return parsed(parser, arguments)
 
 
 if __name__ == "__main__":

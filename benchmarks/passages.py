@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import passages_figures as figures
+from benchmarks.model_option import parsed
 from configs.learning import PassageSettings
-from configs.load import load
 from tune import probing, sources
 from tune.exam import Exam, Question
 from tune.examples import Passage
@@ -198,7 +198,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="passages with questions")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--model", type=Path, help="the model's directory; unset: the default one, pulled")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--questions", type=int, default=300, help="at least so many are asked")
@@ -213,12 +212,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--longest", type=int, default=16, help="tokens of an answer")
     parser.add_argument("--most", type=int, default=1000, help="short questions about the world")
     parser.add_argument("--set", action="append", default=[], help="a setting of passages, key=value")
-    options = parser.parse_args(arguments)
-    if options.model is None:
-        from actors.engines.choose import model_directory
-
-        options.model = model_directory(load().settings)
-    return options
+    return parsed(parser, arguments)
 
 
 if __name__ == "__main__":

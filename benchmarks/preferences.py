@@ -18,8 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.model_option import parsed
 from configs.learning import LearningSettings
-from configs.load import load
 from tune import probing
 from tune.exam import Exam, Question
 from tune.examples import Preference, Scored
@@ -174,18 +174,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--learned", type=int, default=len(THINGS) // 2, help="conversations; as many are asked about"
     )
-    parser.add_argument("--model", type=Path, help="the model's directory; unset: the default one, pulled")
     parser.add_argument("--probes", action="store_true", help="ask short questions about the world too")
     parser.add_argument("--verbose", action="store_true", help="each epoch")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="of configs/learning.py"
     )
-    options = parser.parse_args(arguments)
-    if options.model is None:
-        from actors.engines.choose import model_directory
-
-        options.model = model_directory(load().settings)
-    return options
+    return parsed(parser, arguments)
 
 
 if __name__ == "__main__":
