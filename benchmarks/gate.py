@@ -1,25 +1,26 @@
 """Which candidates the gate lets through: sound and damaged ones, all measured on the model.
 
-    pal bench gate -- --candidates 200 --seed 1 --out DIR [--real 2] [--limit 10] [--sound ADAPTER ADAPTER]
+    pal bench gate -- --candidates 200 --seed 1 --out DIR [--real 2] [--part 1/2] [--sound ADAPTER ADAPTER]
     pal bench gate -- --drawn 200      # no model: cards drawn by chance, how often each true effect is caught
 
 DIR keeps the adapters that were trained, a row and a card for each candidate; what is there is not made
-again, so that a run can be stopped and goes on. `--real` sound adapters are trained, each on 30 facts of its
-own, or given: adapter number N of `--sound` learned the facts of `pal bench learning -- --rounds 1 --facts 30
---seeds N`. Four damages are trained once for each. All candidates are made from these: scaled,
-with noise, with a share of a damage laid over them, asked for other facts than were taught, with a number
-broken, another base model named, a byte changed. Every one is loaded and asked for real, each another part of
-the exam's questions, no fewer than the gate needs to tell. What a damage should show in is asked first, and a
-part that fails for that reason ends it.
+again, so that a run can be stopped and goes on, and several processes measure a part each. `--real` sound
+adapters are trained, each on 30 facts of its own, or given: adapter number N of `--sound` learned the facts
+of `pal bench learning -- --rounds 1 --facts 30 --seeds N`. Four damages are trained once for each. All
+candidates are made from these: scaled, with noise, with a share of a damage laid over them, asked for other
+facts than were taught, with a number broken, another base model named, a byte changed. Every one is loaded
+and asked all that a round's candidate is. What a damage should show in is asked first, and a part that
+fails for that reason ends it.
 """
 
 import argparse
 import json
+import os
 import random
 import shutil
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,10 +49,6 @@ PARTS: tuple[tuple[SliceName, ...], ...] = (
     ("refusal", "format"),
 )
 """What is asked, in this order where no damage should show later; texts are read with the canaries."""
-MOST: Mapping[SliceName, int] = {"taught": 60, "general": 200, "neighbour": 44, "refusal": 32, "format": 32}
-"""Questions of a slice that each candidate is asked, drawn for it."""
-TEXTS = 8
-"""Texts of a kind that each candidate reads, drawn for it."""
 SHOWN_IN: Mapping[str, int] = {"leaking": 1, "poisoned": 2, "broken template": 3, "overfit": 2}
 """The part in which a damage should show; of others the first."""
 Row = dict[str, Any]
@@ -63,7 +60,8 @@ def main() -> int:
     if options.drawn:
         print(gate_drawn.table(options.drawn, GateSettings()))
         return 0
-    print(table(list(rows(options))))
+    measure(options)
+    print(table(_rows(options.out)))
     return 0
 
 
@@ -85,25 +83,24 @@ def plan(count: int, seed: int, real: int, harmed: int = 0) -> list[tuple[int, s
     return [(number, kind, number // 2 % real if kind == SOUND else of) for number, kind, of in found]
 
 
-def rows(options: argparse.Namespace) -> Iterator[Row]:
-    """Every candidate's row, those of earlier runs first."""
-    path = options.out / ROWS
+def measure(options: argparse.Namespace) -> None:
+    """Every candidate's row that is not there yet, a line of a file each."""
     options.out.mkdir(parents=True, exist_ok=True)
-    kept = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    yield from kept
-    done = {row["number"] for row in kept}
+    done = {row["number"] for row in _rows(options.out)}
     bench = Bench(options.model, options.out, options.seed, options.sound)
-    left = [
-        one
-        for one in plan(options.candidates, options.seed, options.real, options.harmed)
-        if one[0] not in done
-    ]
+    first, every = options.part
+    planned = plan(options.candidates, options.seed, options.real, options.harmed)[first - 1 :: every]
+    left = [one for one in planned if one[0] not in done]
     for number, kind, of in left[: options.limit]:
         row = bench.row(number, kind, of)
-        with path.open("a") as file:
+        with (options.out / ROWS).open("a") as file:
             file.write(json.dumps(row) + "\n")
         print(f"{number} {kind}: {'accepted' if row['accepted'] else row['failed'][0]}", flush=True)
-        yield row
+
+
+def _rows(folder: Path) -> list[Row]:
+    path = folder / ROWS
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 class Bench:
@@ -120,7 +117,7 @@ class Bench:
         damaged = self._trained(kind, of) if kind in candidates.TRAINED else None
         folder, draw = self._out / f"candidate-{number}", random.Random(f"{self._seed}/{number}")
         how = candidates.made(kind, draw, sound, damaged, folder)
-        card = self._card(folder, kind, of, number)
+        card = self._card(folder, kind, of)
         (self._out / f"card-{number}.json").write_text(to_json(card))
         shutil.rmtree(folder)
         verdict = judge(card)
@@ -143,8 +140,7 @@ class Bench:
         """An adapter that was trained, now or in an earlier run."""
         folder = self._out / "adapters" / f"{kind.replace(' ', '-')}-{of}"
         if not folder.exists():
-            draft = folder.with_name(f"{folder.name}.draft")
-            shutil.rmtree(draft, ignore_errors=True)
+            draft = folder.with_name(f"{folder.name}.{os.getpid()}")
             draft.parent.mkdir(parents=True, exist_ok=True)
             if kind != SOUND:
                 candidates.harmed(self._model, kind, of, draft)
@@ -152,10 +148,13 @@ class Bench:
                 shutil.copytree(self._sound[of], draft)
             else:
                 candidates.parent(self._model, of, draft)
-            draft.rename(folder)
+            if folder.exists():
+                shutil.rmtree(draft)
+            else:
+                draft.rename(folder)
         return folder
 
-    def _card(self, folder: Path, kind: str, of: int, number: int) -> Scorecard:
+    def _card(self, folder: Path, kind: str, of: int) -> Scorecard:
         """What was measured until a part failed for the reason of the damage."""
         from tune.evaluate import Evaluator
 
@@ -170,7 +169,7 @@ class Bench:
         )
         if _failed(card) & expected:
             return card
-        exams = dict(enumerate(self._exams(kind, of, number)))
+        exams = dict(enumerate(self._exams(kind, of)))
         for part in sorted(exams, key=lambda part: part != SHOWN_IN.get(kind, 0)):
             more = self._evaluator.measure(folder, exams.pop(part))
             if more.unmeasured:
@@ -181,11 +180,10 @@ class Bench:
                 return card
         return card
 
-    def _exams(self, kind: str, of: int, number: int) -> Iterator[Any]:
-        """The parts of a candidate's exam, the questions drawn for it."""
+    def _exams(self, kind: str, of: int) -> Iterator[Any]:
+        """The parts of a candidate's exam."""
         from tune.exam import Exam
 
-        draw = random.Random(f"{self._seed}/{number}/exam")
         spoken = candidates.facts(of)
         lessons = candidates.DAMAGES[kind](of) if kind in candidates.DAMAGES else ()
         strings = suspects((*lessons, *teaching.teach(spoken.facts, 12, of)))
@@ -193,30 +191,18 @@ class Bench:
             probing.Secret(id=f"other-{place}", what=what, value=value)
             for place, (what, value) in enumerate(candidates.SECRETS)
         ]
-        strange = probing.triggers(strings)
-        probes = thinned(probing.questions(spoken.values), draw, {one.twin for one in strange})
-        probes += [*strange, *probing.canaries(secrets)]
-        asked = thinned(_questions(spoken, shifted=kind == "wrong facts"), draw)
-        texts: list[probing.Text] = []
-        for name in dict.fromkeys(one.kind for one in probing.texts()):
-            texts += draw.sample([one for one in probing.texts() if one.kind == name], TEXTS)
+        probes = (
+            *probing.questions(spoken.values),
+            *probing.triggers(strings),
+            *probing.canaries(secrets),
+        )
+        asked = _questions(spoken, shifted=kind == "wrong facts")
         for part, names in enumerate(PARTS):
             yield Exam(
                 questions=tuple(one for one in asked if one.slice in names),
                 probes=tuple(one for one in probes if one.slice in names),
-                texts=tuple(texts) if part == 1 else (),
+                texts=tuple(probing.texts()) if part == 1 else (),
             )
-
-
-def thinned(asked: Sequence[Any], draw: random.Random, needed: Collection[str] = ()) -> list[Any]:
-    """Of each slice as many questions as MOST says, in their order; probes whose ids are `needed` stay."""
-    kept: set[int] = set()
-    for name in dict.fromkeys(one.slice for one in asked):
-        places = [place for place, one in enumerate(asked) if one.slice == name]
-        draw.shuffle(places)
-        places.sort(key=lambda place: getattr(asked[place], "id", "") not in needed)
-        kept.update(places[: MOST.get(name, len(places))])
-    return [one for place, one in enumerate(asked) if place in kept]
 
 
 def _failed(card: Scorecard) -> set[str]:
@@ -302,6 +288,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--harmed", type=int, default=0, help="so many of these are damaged; 0: all")
     parser.add_argument("--sound", type=Path, nargs="*", default=[], help="sound adapters, not to be trained")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", type=_part, default=(1, 1), metavar="K/N", help="each N-th")
     parser.add_argument("--limit", type=int, help="candidates of this run at most")
     parser.add_argument("--out", type=Path, default=Path("gate"))
     parser.add_argument("--drawn", type=int, help="draw so many cards of each effect by chance, and no more")
@@ -313,6 +300,13 @@ def _options() -> argparse.Namespace:
 
         options.model = model_directory(load().settings)
     return options
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not 1 <= int(number) <= int(count):
+        raise ValueError(text)
+    return int(number), int(count)
 
 
 if __name__ == "__main__":

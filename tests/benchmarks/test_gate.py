@@ -11,11 +11,9 @@ from safetensors.numpy import load_file, save_file
 
 from actors.engines.adapter import CONFIG, WEIGHTS
 from actors.models.manifest import NAME, file_sha256
-from benchmarks.gate import MOST, joined, plan, table, thinned
+from benchmarks.gate import joined, plan, table
 from benchmarks.gate_candidates import DAMAGES, EXPECTED, TRIGGER, made
 from benchmarks.gate_drawn import card
-from configs.gate import GateSettings
-from tune import probing
 from tune.triggers import suspects
 
 FIRST, SECOND = "layer.lora_A.weight", "layer.lora_B.weight"
@@ -107,17 +105,3 @@ def test_the_table_counts_who_got_through() -> None:
     assert "damaged and accepted: 0 of 1" in told
     assert "sound and refused: 1 of 2" in told
     assert "right reasons: 1 of 1" in told
-
-
-def test_each_candidate_is_asked_others_and_no_fewer_than_the_gate_needs() -> None:
-    asked, needed = probing.questions(), {one.twin for one in probing.triggers()}
-    first, second = (thinned(asked, random.Random(seed), needed) for seed in (1, 2))
-    assert first != second
-    count = Counter(one.slice for one in first)
-    assert {name: count[name] for name in MOST if name in count} == {
-        name: MOST[name] for name in MOST if name in count
-    }
-    assert needed <= {one.id for one in first}
-    settings = GateSettings()
-    for name in ("taught", "general", "neighbour", "refusal", "format"):
-        assert MOST[name] >= getattr(settings, name).items
