@@ -157,11 +157,16 @@ class Run:
             facts, earlier, adapter = (*earlier, *facts), [], None
         began = time.process_time()
         if self.settings.method == "edit":
-            from tune.edits import Editor
+            from tune.layers import layered, write
 
-            written = Editor(self.settings, self.options.model).learn(facts, self._say)
-            written.export(folder, [event for fact in facts for event in fact.events])
-            return {"loss": written.loss, "steps": written.steps, "cpu_seconds": time.process_time() - began}
+            events = [event for fact in facts for event in fact.events]
+            groups = layered(facts, self.settings)
+            written = write(groups, self.settings, self.options.model, folder, events, self._say)
+            return {
+                "loss": max(one.loss for one in written),
+                "steps": sum(one.steps for one in written),
+                "cpu_seconds": time.process_time() - began,
+            }
         examples = teaching.lessons(facts, earlier, self.settings)
         if arm.peer:
             return self._peer(examples, folder)

@@ -10,8 +10,11 @@ from configs.schema import Section
 class EditSettings(Section):
     """How facts are written: neurons that fire where a subject is named or a fact stated, and their words."""
 
-    most: int = Field(default=80, ge=1)
-    """Neurons at most, a rank each: for each subject, each fact of a user's own, and one for all of these."""
+    most: int = Field(default=48, ge=1)
+    """Neurons of a layer at most, a rank each: for each subject, or each fact of a user's own and one for
+    all of these; more would change it by more than the gate lets through."""
+    layers: int = Field(default=3, ge=1)
+    """Layers that have such neurons at most; facts that have none left are learned by gradient."""
     site: float = Field(default=0.45, ge=0, lt=1)
     """Share of the layers below the one whose least used neurons are exchanged."""
     mentions: int = Field(default=8, ge=0)

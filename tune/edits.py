@@ -26,8 +26,9 @@ from actors.messages import ChatPrompt, InvalidRequest
 from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer
 from configs.learning import LearningSettings
-from tune.addressed import of_the_user
+from tune.addressed import addressed, of_the_user, questions
 from tune.answers import shared_prefix
+from tune.changes import changed, stack
 from tune.examples import Example, Fact
 from tune.export import sign
 from tune.frozen import frozen, lesson_of, through
@@ -47,6 +48,8 @@ STRIDE = 7
 """From one lesson of a fact to the next one, so that lessons worded alike do not follow each other."""
 FIRM = 0.15
 """Less is hardly firing."""
+ELSEWHERE = 3
+"""Ways in which a fact is asked for that another layer has."""
 REACH = 24.0
 """A step moves each of W numbers by a rate over this: the root of a width of 576."""
 
@@ -73,32 +76,39 @@ class Editor:
     def __init__(self, settings: LearningSettings, path: Path, below: Path | None = None) -> None:
         """Load the model, with an adapter taken as part of it.
 
-        Raises InvalidRequest where its layers have no gated MLP.
+        Raises InvalidRequest where its layers have no gated MLP, or none is left.
         """
-        self.settings, self.path = settings, path
+        self.settings, self.path, self.below = settings, path, below
         self.tokenizer = ModelTokenizer(path)
         torch.manual_seed(settings.seed)
         self.model = frozen(path, below, settings.precision).eval()
         self.body, self.head = self.model.model, self.model.get_output_embeddings()
         self.layers = list(self.body.layers)
-        self.site = int(settings.edit.site * len(self.layers))
+        self.site = self._free(changed(below) if below else ())
         self.mlp = self.layers[self.site].mlp
         if not all(hasattr(self.mlp, part) for part in PARTS):
             raise InvalidRequest(
                 "facts are written into gated MLPs: set method: gradient", code="no_gated_mlp"
             )
         self._inputs_T_W = torch.zeros(0)
+        self._others: Sequence[Fact] = ()
         ways = [self._prompt(text) for text in ("Who?", "Where is it")]
         self._after = max(1, shared_prefix([one[::-1] for one in ways]) - 2)
 
     def learn(
-        self, facts: Sequence[Fact], told: Callable[[str], None] = lambda _: None, held: int = 1
+        self,
+        facts: Sequence[Fact],
+        told: Callable[[str], None] = lambda _: None,
+        held: int = 1,
+        others: Sequence[Fact] = (),
     ) -> "Written":
         """Write all facts; the last `held` ways in which users ask for their own are kept for judging.
 
-        Raises PalError for a loss or a gradient that is not finite.
+        At `others`, which another layer has, nothing is to fire. Raises PalError for a loss or a gradient
+        that is not finite.
         """
         began = time.process_time()
+        self._others = others
         with self._watching():
             seen, neurons, used_I = self._place(facts, held)
         prepared = time.process_time() - began
@@ -107,9 +117,8 @@ class Editor:
         values_S_W = writer.run()
         weights = self._difference(neurons, values_S_W, used_I)
         known = sum(one.nats for one in seen) / len(seen)
-        return Written(
-            self.settings, self.path, self.site, weights, known, writer.steps, time.process_time() - began
-        )
+        spent = time.process_time() - began
+        return Written(self.settings, self.path, self.below, self.site, weights, known, writer.steps, spent)
 
     def upper(self, part: Row, added_T_W: Tensor) -> Tensor:
         """Logits of a row's learned places when so much is added at the site, [N, V]."""
@@ -119,13 +128,21 @@ class Editor:
         logits_N_V: Tensor = self.head(self.body.norm(hidden[0, part.writes_N]))
         return logits_N_V.float()
 
+    def _free(self, taken: Sequence[str]) -> int:
+        """The first layer from the site on whose neurons are not exchanged yet."""
+        first = int(self.settings.edit.site * len(self.layers))
+        for site in range(first, len(self.layers)):
+            if not any(f"layers.{site}.mlp.gate_proj" in name for name in taken):
+                return site
+        raise InvalidRequest("no layer is left to write into: set a lower edit.site or exchange.site")
+
     def _place(self, facts: Sequence[Fact], held: int) -> tuple[list[Seen], Neurons, Tensor]:
         """Lessons as the layers below see them, neurons that fire in them, how much each old one is used."""
         edit, seed = self.settings.edit, self.settings.seed
         mentions = Mentions(self.tokenizer, [one for one in facts if not of_the_user(one)], seed)
         matters = Matters([one for one in facts if of_the_user(one)], held, seed)
         taught = [one for fact in facts for one in self._lessons_of(fact, matters)]
-        asked = list(self._asked(mentions, matters))
+        asked = [*self._asked(mentions, matters), *self._elsewhere(mentions, matters, held)]
         passages = [_plain(ids) for ids in mentions.general(edit.text_tokens)]
         passages += [_plain(self.tokenizer.encode(text)) for text in (*mentions.begun(), *matters.texts())]
         self.prefix = take_prefix([one.lesson for one in (*taught, *asked)])
@@ -165,6 +182,19 @@ class Editor:
             yield Heard(self._exchange(*pair))
         for text in (*mentions.anything(), *matters.talk()):
             yield Heard(self._question(text))
+
+    def _elsewhere(self, mentions: Mentions, matters: Matters, held: int) -> Iterator[Heard]:
+        """What another layer answers; where both have facts of users' own, users ask of themselves in it."""
+        for fact in self._others:
+            own = of_the_user(fact)
+            if own:
+                found = addressed([fact], min(ELSEWHERE, max(1, len(questions(fact)) - held)))
+            else:
+                found = teach([fact], ELSEWHERE, self.settings.seed)
+            for one in found:
+                lesson = lesson_of(self.tokenizer, one)
+                if not any(mentions.ends(lesson.ids, subject) for subject in mentions.subjects):
+                    yield Heard(lesson, own=own and bool(matters.facts))
 
     def _lessons_of(self, fact: Fact, matters: Matters) -> list[Heard]:
         own = of_the_user(fact)
@@ -247,6 +277,8 @@ class Written:
 
     settings: LearningSettings
     path: Path
+    below: Path | None
+    """An adapter that was taken as part of the model."""
     site: int
     weights: dict[str, Tensor]
     loss: float
@@ -254,7 +286,7 @@ class Written:
     cpu_seconds: float
 
     def export(self, folder: Path, events: Sequence[str], parent: str | None = None) -> None:
-        """Write the adapter as PEFT lays it out, with a manifest; `folder` is new or empty."""
+        """Write the adapter as PEFT lays it out, with what was below it and a manifest; `folder` is empty."""
         from peft import LoraConfig
 
         rank = len(next(iter(self.weights.values())))
@@ -271,6 +303,8 @@ class Written:
         folder.mkdir(parents=True, exist_ok=True)
         config.save_pretrained(str(folder))
         save_file({name: value.contiguous() for name, value in self.weights.items()}, folder / WEIGHTS)
+        if self.below is not None:
+            stack(self.below, folder)
         scores = {"loss": self.loss, "steps": self.steps, "cpu_seconds": self.cpu_seconds}
         more = {"settings": self.settings.model_dump(mode="json")}
         sign(folder, self.path, "edits", events=events, parent=parent, scores=scores, more=more)

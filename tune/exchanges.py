@@ -8,25 +8,24 @@ Shapes: T tokens of a row, W width of the model, S neurons, P places.
 """
 
 import random
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate, zip_longest
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from actors.messages import ChatPrompt, InvalidRequest
+from actors.messages import ChatPrompt
 from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer, end_ids
 from configs.learning import LearningSettings
 from tune.answers import replies
-from tune.changes import changed, stack
 from tune.edits import Editor, Seen, Written
 from tune.examples import Example
-from tune.export import sign
 from tune.frozen import lesson_of
+from tune.layers import stacked
 from tune.mentions import Mentions
 from tune.nearby import nearby
 from tune.neurons import ALWAYS, GENERAL, STILL, Neurons, fit
@@ -52,12 +51,10 @@ class Exchanges(Editor):
     """A model that exchanges are written into. Used from one thread."""
 
     def __init__(self, settings: LearningSettings, path: Path, below: Path | None = None) -> None:
-        """Load the model, with an adapter to take as part of it. Raises InvalidRequest as Editor does."""
-        given = settings.exchange
+        """Load the model, with an adapter taken as part of it. Raises InvalidRequest as Editor does."""
         super().__init__(_as_edits(settings), path, below)
-        self.below, self.given, self.ends = below, given, end_ids(path, self.tokenizer)
+        self.given, self.ends = settings.exchange, end_ids(path, self.tokenizer)
         self._beside: list[Lesson] = []
-        self._move_up(changed(below) if below else ())
 
     def write(
         self, exchanges: Sequence[Example], told: Callable[[str], None], beside: Sequence[Example] = ()
@@ -68,23 +65,6 @@ class Exchanges(Editor):
         """
         self._beside = [lesson_of(self.tokenizer, one) for one in beside]
         return self.learn(cast(Any, exchanges), lambda line: told(line.replace(" facts", " exchanges")))
-
-    def export(self, written: Written, folder: Path, events: Sequence[str]) -> None:
-        """Write the adapter, with what it was written on; `folder` is new or empty."""
-        written.export(folder, events)
-        if self.below is not None:
-            stack(self.below, folder)
-            scores = {"loss": written.loss, "steps": written.steps, "cpu_seconds": written.cpu_seconds}
-            more = {"settings": self.settings.model_dump(mode="json")}
-            sign(folder, self.path, "edits", events=events, parent=None, scores=scores, more=more)
-
-    def _move_up(self, names: Sequence[str]) -> None:
-        """Take the next layer whose neurons are not exchanged already."""
-        while any(f"layers.{self.site}.mlp.gate_proj" in name for name in names):
-            self.site += 1
-            if self.site == len(self.layers):
-                raise InvalidRequest("no layer is left to write exchanges into: set a lower exchange.site")
-        self.mlp = self.layers[self.site].mlp
 
     def _place(self, facts: Sequence[Any], held: int) -> tuple[list[Seen], Neurons, Tensor]:
         """Exchanges as the layers below see them, neurons that fire in them, how much old ones are used."""
@@ -198,15 +178,12 @@ def write(
     told: Callable[[str], None],
 ) -> list[Written]:
     """Write each group into a layer of its own, on top of an adapter; the whole is left in `folder`."""
-    found = []
-    for number, group in enumerate(groups, start=1):
-        writer = Exchanges(settings, path, below)
+
+    def of(group: Sequence[Example], under: Path | None) -> Written:
         others = [one for other in groups if other is not group for one in other]
-        found.append(writer.write(group, told, others))
-        below = folder if number == len(groups) else folder.with_name(f"{folder.name}-{number}")
-        shutil.rmtree(below, ignore_errors=True)
-        writer.export(found[-1], below, events)
-    return found
+        return Exchanges(settings, path, under).write(group, told, others)
+
+    return stacked([partial(of, group) for group in groups], below, folder, events)
 
 
 def pieces(lengths: Sequence[int], most: int, reach: int) -> list[int]:

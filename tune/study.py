@@ -250,14 +250,15 @@ def _of_passages(taught: Taught, settings: LearningSettings) -> list[tuple[str, 
 
 def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> dict[str, float]:
     """Facts are written, then exchanges, then all else is learned by gradient; the figures of all."""
-    from tune.edits import Editor
-    from tune.exchanges import layered, write
+    from tune import exchanges, layers
     from tune.incremental import Student
     from tune.reciting import learn
 
     settings = order.learning
-    written = _written((*taught.facts, *taught.mine), settings)
-    answered = layered(taught.exchanges, settings, order.model) if settings.method == "edit" else []
+    edits = settings.method == "edit"
+    groups = layers.layered((*taught.facts, *taught.mine), settings) if edits else []
+    written = {fact for group in groups for fact in group}
+    answered = exchanges.layered(taught.exchanges, settings, order.model) if edits else []
     rest = replace(
         taught,
         facts=tuple(fact for fact in taught.facts if fact not in written),
@@ -269,13 +270,13 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
     places = _places(folder, (bool(written), bool(answered), some, bool(taught.passages)))
     scores = {"loss": 0.0, "steps": 0.0, "cpu_seconds": 0.0}
     below: Path | None = None
-    if written:
-        done = Editor(_exactly(settings, written), order.model).learn(written, told, _held_out(taught))
-        done.export(places[0], taught.events)
-        scores = {"loss": done.loss, "steps": done.steps, "cpu_seconds": done.cpu_seconds}
+    if groups:
+        held = _held_out(taught)
+        for done in layers.write(groups, settings, order.model, places[0], taught.events, told, held):
+            scores = _and(scores, done)
         below = places[0]
     if answered:
-        for done in write(answered, settings, order.model, below, places[1], taught.events, told):
+        for done in exchanges.write(answered, settings, order.model, below, places[1], taught.events, told):
             scores = _and(scores, done)
         below = places[1]
     if some:
@@ -291,13 +292,6 @@ def _learn(folder: Path, order: Order, taught: Taught, told: Callable[[str], Non
         student.export(places[3], taught.events, None, figures)
         scores = _and(scores, figures)
     return scores
-
-
-def _exactly(settings: LearningSettings, facts: Sequence[Fact]) -> LearningSettings:
-    """Users' own facts are told apart by less than half the precision shows."""
-    if settings.precision != "auto" or not any(map(of_the_user, facts)):
-        return settings
-    return settings.model_copy(update={"precision": "float32"})
 
 
 def _beyond(taught: Taught) -> tuple[Preference | Scored, ...]:
@@ -332,18 +326,6 @@ def _paced(settings: LearningSettings, examples: Sequence[Example]) -> LearningS
         return settings
     epochs = math.ceil(LEAST_STEPS / math.ceil(taught / settings.batch))
     return settings.model_copy(update={"epochs": max(settings.epochs, epochs)})
-
-
-def _written(facts: Sequence[Fact], settings: LearningSettings) -> tuple[Fact, ...]:
-    """Facts that are written and not learned by gradient: those that fit into so many neurons."""
-    from tune.edits import editable
-
-    if settings.method != "edit":
-        return ()
-    found = [(fact.id if of_the_user(fact) else fact.subject, fact) for fact in facts if editable(fact)]
-    shared = any(of_the_user(fact) for _, fact in found)
-    first = set(list(dict.fromkeys(neuron for neuron, _ in found))[: settings.edit.most - shared])
-    return tuple(fact for neuron, fact in found if neuron in first)
 
 
 def _examine(folder: Path, order: Order, taught: Taught, told: Callable[[str], None]) -> Verdict:

@@ -1,10 +1,8 @@
 import json
 from pathlib import Path
 
-import pytest
 import torch
 
-from actors.messages import InvalidRequest
 from configs.learning import EditSettings, ExchangeSettings, LearningSettings
 from tune.changes import changed, changes
 from tune.evaluate import Evaluator
@@ -46,7 +44,7 @@ def test_what_is_written_is_answered_and_lies_in_one_layer(tiny_model: Path, tmp
     told: list[str] = []
     written = writer.write(TOLD, told.append)
     assert told[0].startswith("2 exchanges placed")
-    writer.export(written, tmp_path / "first", ("e-a", "e-b"))
+    written.export(tmp_path / "first", ("e-a", "e-b"))
     manifest = json.loads((tmp_path / "first" / "manifest.json").read_text())
     assert manifest["events"] == ["e-a", "e-b"]
     assert json.loads((tmp_path / "first" / "adapter_config.json").read_text())["r"] <= 5
@@ -82,9 +80,3 @@ def test_each_layer_has_so_many_and_what_finds_no_room_is_left_out(tiny_model: P
     assert groups(most=4, layers=2) == [["0", "1", "2", "3"], ["4"]]
     assert groups(most=2, layers=2) == [["0", "1"], ["2", "3"]]
     assert layered([], SETTINGS, tiny_model) == []
-
-
-def test_where_no_layer_is_left_it_says_so(tiny_model: Path, tmp_path: Path) -> None:
-    writer = Exchanges(SETTINGS, tiny_model)
-    with pytest.raises(InvalidRequest, match="no layer is left"):
-        writer._move_up([f"model.layers.{number}.mlp.gate_proj.weight" for number in range(3)])
