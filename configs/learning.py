@@ -25,8 +25,6 @@ class EditSettings(Section):
     """Tokens of general text at which all neurons are to stay still."""
     fit_steps: int = Field(default=600, ge=1)
     """Steps in which the neurons learn when to fire."""
-    own_fit_steps: int = Field(default=800, ge=1)
-    """The same where users told of themselves, whose questions are more like those of others."""
     fit_together: float = Field(default=0.2, ge=0)
     """Weight of the error of all neurons together, of names only: little of each adds up."""
     fit_steady: float = Field(default=300.0, ge=0)
@@ -43,6 +41,16 @@ class EditSettings(Section):
     """Length of such a step at its longest, in lengths of what the layer passes on."""
     shrink: float = Field(default=0.04, ge=0, lt=1)
     """Share by which what is written becomes shorter with each step."""
+    own_most: int = Field(default=15, ge=2)
+    """In place of `most` where users told of themselves, whose questions are more like those of others."""
+    own_fit_steps: int = Field(default=800, ge=1)
+    """In place of `fit_steps`, likewise."""
+    own_steps: int = Field(default=40, ge=1)
+    """In place of `steps`, likewise."""
+    own_shrink: float = Field(default=0.06, ge=0, lt=1)
+    """In place of `shrink`, likewise."""
+    own_hold: float = Field(default=0.3, ge=0)
+    """Weight of what becomes likelier where users ask for what they never told, and must not."""
 
 
 class PassageSettings(Section):
@@ -120,7 +128,7 @@ class LearningSettings(Section):
     """How passages of documents are learned, if any are."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """In which the frozen model is computed; auto is bfloat16 where the CPU has instructions for it, but
-    float32 while facts that users told of themselves are written."""
+    float32 where facts that users told of themselves are told apart."""
     rank: int = Field(default=16, ge=1, le=512)
     """Width of the adapter."""
     alpha: float = Field(default=32.0, gt=0)

@@ -10,18 +10,19 @@ Transformer-Patcher, 2023. An adapter of as many ranks as there are neurons says
 Shapes: T tokens of a row, W width of the model, S neurons, N learned places, P places, I neurons of a layer.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch.nn.functional import cross_entropy, silu
+from torch.nn.functional import silu
 
 from actors.engines.adapter import WEIGHTS
-from actors.learner import check_finite
+from actors.engines.device import pick_dtype
 from actors.messages import ChatPrompt, InvalidRequest
 from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer
@@ -38,30 +39,16 @@ from tune.mentions import Mentions
 from tune.neurons import ALWAYS, Neurons, fit
 from tune.rows import Lesson, Row, row, rows, take_prefix
 from tune.teaching import teach
+from tune.writing import NOBODY, Seen, Writer
 
 Tensor = torch.Tensor
 PARTS = ("gate_proj", "up_proj", "down_proj")
 TOGETHER = 512
 """Tokens that the layers below are run over at once."""
-BETAS = (0.8, 0.95)
-STRIDE = 7
-"""From one lesson of a fact to the next one, so that lessons worded alike do not follow each other."""
 FIRM = 0.15
 """Less is hardly firing."""
 ELSEWHERE = 3
 """Ways in which a fact is asked for that another layer has."""
-REACH = 24.0
-"""A step moves each of W numbers by a rate over this: the root of a width of 576."""
-
-
-@dataclass(slots=True)
-class Seen:
-    """A lesson, the number of its fact, and how far each neuron fires at its tokens."""
-
-    lesson: Lesson
-    fact: int
-    fired_T_S: Tensor
-    nats: float = 9.0
 
 
 def editable(fact: Fact) -> bool:
@@ -73,18 +60,27 @@ def editable(fact: Fact) -> bool:
 class Editor:
     """A model that facts are written into. Used from one thread."""
 
-    def __init__(self, settings: LearningSettings, path: Path, below: Path | None = None) -> None:
+    def __init__(
+        self, settings: LearningSettings, path: Path, below: Path | None = None, exactly: bool = False
+    ) -> None:
         """Load the model, with an adapter taken as part of it.
 
-        Raises InvalidRequest where its layers have no gated MLP, or none is left.
+        `exactly`: the layers below, by which what is heard is told apart, are computed in float32 where the
+        precision is open. Raises InvalidRequest where its layers have no gated MLP, or none is left.
         """
         self.settings, self.path, self.below = settings, path, below
         self.tokenizer = ModelTokenizer(path)
         torch.manual_seed(settings.seed)
-        self.model = frozen(path, below, settings.precision).eval()
+        exactly = exactly and settings.precision == "auto"
+        self.model = frozen(path, below, "float32" if exactly else settings.precision).eval()
         self.body, self.head = self.model.model, self.model.get_output_embeddings()
         self.layers = list(self.body.layers)
         self.site = self._free(changed(below) if below else ())
+        self.above = pick_dtype(settings.precision, torch.device("cpu"))
+        if exactly:
+            self.head = copy.deepcopy(self.head)
+            for part in (*self.layers[self.site + 1 :], self.body.norm, self.head):
+                part.to(self.above)
         self.mlp = self.layers[self.site].mlp
         if not all(hasattr(self.mlp, part) for part in PARTS):
             raise InvalidRequest(
@@ -109,21 +105,22 @@ class Editor:
         """
         began = time.process_time()
         self._others = others
+        if any(map(of_the_user, facts)):
+            self.settings = _for_users_own(self.settings)
         with self._watching():
-            seen, neurons, used_I = self._place(facts, held)
+            placed = self._place(facts, held)
         prepared = time.process_time() - began
         told(f"{len(facts)} facts placed in {prepared:.0f} CPU-s")
-        writer = _Writer(self, seen, len(neurons.gate_S_W), told)
-        values_S_W = writer.run()
-        weights = self._difference(neurons, values_S_W, used_I)
-        known = sum(one.nats for one in seen) / len(seen)
+        writer = Writer(self, placed.seen, placed.near, len(placed.neurons.gate_S_W), told)
+        weights = self._difference(placed.neurons, writer.run(), placed.used_I)
+        known = sum(one.nats for one in placed.seen) / len(placed.seen)
         spent = time.process_time() - began
         return Written(self.settings, self.path, self.below, self.site, weights, known, writer.steps, spent)
 
     def upper(self, part: Row, added_T_W: Tensor) -> Tensor:
         """Logits of a row's learned places when so much is added at the site, [N, V]."""
         lower = [self.prefix_hidden, *(one.hidden for one in part.lessons if one.hidden is not None)]
-        hidden_T_W = (torch.cat(lower) + added_T_W).to(self.model.dtype)
+        hidden_T_W = (torch.cat(lower) + added_T_W).to(self.above)
         hidden = through(self.body, self.layers[self.site + 1 :], hidden_T_W[None], part)
         logits_N_V: Tensor = self.head(self.body.norm(hidden[0, part.writes_N]))
         return logits_N_V.float()
@@ -136,31 +133,32 @@ class Editor:
                 return site
         raise InvalidRequest("no layer is left to write into: set a lower edit.site or exchange.site")
 
-    def _place(self, facts: Sequence[Fact], held: int) -> tuple[list[Seen], Neurons, Tensor]:
-        """Lessons as the layers below see them, neurons that fire in them, how much each old one is used."""
+    def _place(self, facts: Sequence[Fact], held: int) -> "Placed":
+        """Neurons that fire in the lessons and nowhere else."""
         edit, seed = self.settings.edit, self.settings.seed
         mentions = Mentions(self.tokenizer, [one for one in facts if not of_the_user(one)], seed)
         matters = Matters([one for one in facts if of_the_user(one)], held, seed)
         taught = [one for fact in facts for one in self._lessons_of(fact, matters)]
+        untold = [Heard(self._exchange(*pair), own=True) for pair in matters.untold()]
         asked = [*self._asked(mentions, matters), *self._elsewhere(mentions, matters, held)]
         passages = [_plain(ids) for ids in mentions.general(edit.text_tokens)]
         passages += [_plain(self.tokenizer.encode(text)) for text in (*mentions.begun(), *matters.texts())]
-        self.prefix = take_prefix([one.lesson for one in (*taught, *asked)])
+        heard = [*taught, *untold, *asked]
+        self.prefix = take_prefix([one.lesson for one in heard])
         with torch.no_grad():
             self.prefix_hidden = self._lower([], [])[0]
             before_T_W = self._inputs_T_W
             taught_T_W = self._lower([one.lesson for one in taught], self.prefix, keep=True)[1]
+            untold_T_W = self._lower([one.lesson for one in untold], self.prefix, keep=True)[1]
             asked_T_W = self._lower([one.lesson for one in asked], self.prefix)[1]
             general_T_W = self._lower(passages, [])[1]
-        inputs_P_W = torch.cat([*taught_T_W, *asked_T_W, before_T_W, *general_T_W])
+        heard_T_W = [*taught_T_W, *untold_T_W, *asked_T_W]
+        inputs_P_W = torch.cat([*heard_T_W, before_T_W, *general_T_W])
         keys = Keys(mentions, facts, self._after)
-        places_P = keys.places([*taught, *asked], len(inputs_P_W))
-        weights_P = keys.weights([*taught, *asked], len(inputs_P_W), sum(map(len, general_T_W)))
-        if matters.facts:
-            own = {"fit_steps": edit.own_fit_steps, "fit_together": 0.0, "fit_steady": 0.0}
-            edit = edit.model_copy(update=own)
-        else:
-            weights_P[sum(map(len, (*taught_T_W, *asked_T_W))) :][: len(before_T_W)] = ALWAYS
+        places_P = keys.places(heard, len(inputs_P_W))
+        weights_P = keys.weights(heard, len(inputs_P_W), sum(map(len, general_T_W)))
+        if not matters.facts:
+            weights_P[sum(map(len, heard_T_W)) :][: len(before_T_W)] = ALWAYS
         neurons = fit(inputs_P_W, places_P, weights_P, keys.count, edit, seed)
         self.prefix_fired = neurons.fire(before_T_W)
         numbers = {fact: number for number, fact in enumerate(facts)}
@@ -169,15 +167,18 @@ class Editor:
             for one, inputs_T_W in zip(taught, taught_T_W, strict=True)
             if one.fact is not None
         ]
-        return seen, neurons, self._used(inputs_P_W)
+        near = [
+            Seen(_after_begun(one.lesson), NOBODY, neurons.fire(inputs_T_W))
+            for one, inputs_T_W in zip(untold, untold_T_W, strict=True)
+            if len(one.lesson.learned) > 1
+        ]
+        return Placed(seen, near, neurons, self._used(inputs_P_W))
 
     def _asked(self, mentions: Mentions, matters: Matters) -> Iterator[Heard]:
         """What is heard beside the lessons: names, what users did not tell of themselves, and others."""
         edit = self.settings.edit
         for subject, text in mentions.named(edit.mentions):
             yield Heard(self._question(text), subject)
-        for pair in matters.untold():
-            yield Heard(self._exchange(*pair), own=True)
         for pair in (*mentions.strangers(edit.strangers), *mentions.known(), *matters.others()):
             yield Heard(self._exchange(*pair))
         for text in (*mentions.anything(), *matters.talk()):
@@ -272,6 +273,16 @@ class Editor:
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """Lessons as the layers below see them, near misses, what fires in them, how much old neurons add."""
+
+    seen: list[Seen]
+    near: list[Seen]
+    neurons: Neurons
+    used_I: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """Facts in an adapter's weights, and what that came to."""
 
@@ -323,65 +334,16 @@ class _Watch:
         self._handle.remove()
 
 
-class _Writer:
-    """Learns what the neurons pass on."""
+def _for_users_own(settings: LearningSettings) -> LearningSettings:
+    edit = settings.edit
+    own = {"fit_steps": edit.own_fit_steps, "steps": edit.own_steps, "shrink": edit.own_shrink}
+    edit = edit.model_copy(update={**own, "fit_together": 0.0, "fit_steady": 0.0})
+    return settings.model_copy(update={"edit": edit})
 
-    def __init__(self, editor: Editor, seen: Sequence[Seen], count: int, told: Callable[[str], None]) -> None:
-        self.editor, self.seen, self.told = editor, seen, told
-        self.settings = editor.settings
-        self.steps = 0
-        hidden = torch.cat([one.lesson.hidden for one in seen if one.lesson.hidden is not None])
-        self.length = float(hidden.norm(dim=1).median())
-        self.values_S_W = torch.zeros(count, hidden.shape[1], requires_grad=True)
-        rate = self.settings.edit.rate * self.length / REACH
-        self.optimiser = torch.optim.Adam([self.values_S_W], lr=rate, betas=BETAS)
-        facts = max(one.fact for one in seen) + 1
-        self.of = [[one for one in seen if one.fact == fact] for fact in range(facts)]
 
-    def run(self) -> Tensor:
-        """A lesson of each fact in every step: each once, then always the one that is known least."""
-        began = time.process_time()
-        for step in range(self.settings.edit.steps):
-            due = [one for mine in self.of if (one := self._next(mine, step)) is not None]
-            if not due:
-                break
-            loss = self._step(due)
-            self.steps = step + 1
-            if step % 5 == 4:
-                length = float(self.values_S_W.detach().norm(dim=1).mean()) / self.length
-                spent = time.process_time() - began
-                self.told(
-                    f"step {step + 1}: {len(due)} facts, loss {loss:.3f}, "
-                    f"length {length:.2f}, {spent:.0f} CPU-s"
-                )
-        return self.values_S_W.detach()
-
-    def _next(self, mine: Sequence[Seen], step: int) -> Seen | None:
-        if step < len(mine):
-            return mine[(step * STRIDE + mine[0].fact) % len(mine)] if len(mine) % STRIDE else mine[step]
-        least = max(mine, key=lambda one: one.nats)
-        return least if least.nats > self.settings.stop else None
-
-    def _step(self, due: Sequence[Seen]) -> float:
-        lessons = {id(one.lesson): one for one in due}
-        total = 0.0
-        for part in rows([one.lesson for one in due], self.editor.prefix, self.settings.row_tokens):
-            here = [lessons[id(lesson)] for lesson in part.lessons]
-            fired_T_S = torch.cat([self.editor.prefix_fired, *(one.fired_T_S for one in here)])
-            logits_N_V = self.editor.upper(part, fired_T_S @ self.values_S_W)
-            nats_N = cross_entropy(logits_N_V, part.targets_N, reduction="none")
-            parts = torch.split(nats_N, [len(lesson.learned) for lesson in part.lessons])
-            for one, nats in zip(here, parts, strict=True):
-                one.nats = float(nats.detach().mean())
-            loss = torch.stack([nats.mean() for nats in parts]).sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
-        check_finite(total, "loss")
-        self.optimiser.step()
-        self.optimiser.zero_grad()
-        with torch.no_grad():
-            self.values_S_W *= 1 - self.settings.edit.shrink
-        return total / len(due)
+def _after_begun(lesson: Lesson) -> Lesson:
+    """Without the first token that is learned, which is begun as users' own answers are."""
+    return replace(lesson, learned=lesson.learned[1:])
 
 
 def _firm(fired_T_S: Tensor, heard: Heard) -> Tensor:

@@ -22,15 +22,16 @@ from actors.models.template import render_chat
 from actors.models.tokenizer import ModelTokenizer, end_ids
 from configs.learning import LearningSettings
 from tune.answers import replies
-from tune.edits import Editor, Seen, Written
+from tune.edits import Editor, Placed, Written
 from tune.examples import Example
 from tune.frozen import lesson_of
 from tune.layers import stacked
 from tune.mentions import Mentions
 from tune.nearby import nearby
-from tune.neurons import ALWAYS, GENERAL, STILL, Neurons, fit
+from tune.neurons import ALWAYS, GENERAL, STILL, fit
 from tune.phrases import ANYTHING, OPENERS
 from tune.rows import Lesson, take_prefix
+from tune.writing import Seen
 
 Tensor = torch.Tensor
 ALSO = ("{q}", "Please tell me: {q}", "{q} Thanks.", "Hello! {q}")
@@ -66,8 +67,8 @@ class Exchanges(Editor):
         self._beside = [lesson_of(self.tokenizer, one) for one in beside]
         return self.learn(cast(Any, exchanges), lambda line: told(line.replace(" facts", " exchanges")))
 
-    def _place(self, facts: Sequence[Any], held: int) -> tuple[list[Seen], Neurons, Tensor]:
-        """Exchanges as the layers below see them, neurons that fire in them, how much old ones are used."""
+    def _place(self, facts: Sequence[Any], held: int) -> Placed:
+        """Neurons that fire in exchanges and nowhere else."""
         exchanges: Sequence[Example] = facts
         edit = self.settings.edit
         sizes = pieces(self._lengths(exchanges), self.given.most, self.given.reach)
@@ -102,7 +103,7 @@ class Exchanges(Editor):
         neurons = fit(inputs_P_W, names_P, weights_P, firsts[-1], edit, self.settings.seed)
         self.prefix_fired = neurons.fire(before_T_W)
         seen = [Seen(one.lesson, one.exchange, neurons.fire(one.inputs_T_W)) for one in taught]
-        return seen, neurons, self._used(inputs_P_W)
+        return Placed(seen, [], neurons, self._used(inputs_P_W))
 
     def _lengths(self, exchanges: Sequence[Example]) -> list[int]:
         return [len(lesson_of(self.tokenizer, one).learned) for one in exchanges]

@@ -23,7 +23,7 @@ def layered(facts: Sequence[Fact], settings: LearningSettings) -> list[list[Fact
     for fact in filter(editable, facts):
         if not of_the_user(fact):
             named.setdefault(fact.subject.casefold(), []).append(fact)
-    own = _spread([[fact] for fact in facts if of_the_user(fact)], max(1, edit.most - 1), edit.layers)
+    own = _spread([[fact] for fact in facts if of_the_user(fact)], edit.own_most - 1, edit.layers)
     return [*own, *_spread(list(named.values()), edit.most, edit.layers - len(own))]
 
 
@@ -40,7 +40,8 @@ def write(
 
     def of(group: Sequence[Fact], below: Path | None) -> Written:
         others = [fact for other in groups if other is not group for fact in other]
-        return Editor(_exactly(settings, group), path, below).learn(group, told, held, others)
+        editor = Editor(settings, path, below, exactly=any(map(of_the_user, group)))
+        return editor.learn(group, told, held, others)
 
     return stacked([partial(of, group) for group in groups], None, folder, events)
 
@@ -69,10 +70,3 @@ def _spread(units: Sequence[Sequence[Fact]], most: int, layers: int) -> list[lis
     kept = units[: count * most]
     bounds = [len(kept) * number // count for number in range(count + 1)]
     return [[fact for unit in kept[first:last] for fact in unit] for first, last in pairwise(bounds)]
-
-
-def _exactly(settings: LearningSettings, facts: Sequence[Fact]) -> LearningSettings:
-    """Users' own facts are told apart by less than half the precision shows."""
-    if settings.precision != "auto" or not any(map(of_the_user, facts)):
-        return settings
-    return settings.model_copy(update={"precision": "float32"})

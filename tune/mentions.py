@@ -110,8 +110,8 @@ class Mentions:
         ]
 
     def anything(self) -> tuple[str, ...]:
-        """Questions about the world; where subjects have names, what is to be declined too."""
-        return (*GENERAL, *ANYWAY) if self.subjects else GENERAL
+        """Questions about the world, and what is to be declined."""
+        return (*GENERAL, *ANYWAY)
 
     def _asked(self, subject: str) -> str:
         fact = self._draw.choice(self._facts)

@@ -20,6 +20,7 @@ EDIT = EditSettings(
     text_tokens=120,
     fit_steps=20,
     own_fit_steps=20,
+    own_steps=5,
     steps=4,
     still=2.0,
 )
@@ -62,8 +63,8 @@ def test_facts_of_one_subject_stay_together_and_count_once() -> None:
 
 def test_users_own_have_layers_of_their_own_with_room_for_the_neuron_they_share() -> None:
     mine = (own("dog"), own("cat"), own("fish"))
-    assert ids((*NAMED[:2], *mine), most=3, layers=3) == [["dog"], ["cat", "fish"], ["a", "b"]]
-    assert ids((*NAMED[:2], *mine), most=3, layers=2) == [["dog"], ["cat", "fish"]]
+    assert ids((*NAMED[:2], *mine), most=3, own_most=3, layers=3) == [["dog"], ["cat", "fish"], ["a", "b"]]
+    assert ids((*NAMED[:2], *mine), most=3, own_most=3, layers=2) == [["dog"], ["cat", "fish"]]
 
 
 def test_what_no_question_shows_is_left_out() -> None:
@@ -75,7 +76,7 @@ def test_each_group_has_a_layer_and_the_whole_is_one_adapter(tiny_model: Path, t
     groups = layered((*NAMED[:2], own("dog")), SETTINGS)
     done = write(groups, SETTINGS, tiny_model, tmp_path / "whole", ("a", "b", "dog"), told.append)
     assert [one.site for one in done] == [0, 1]
-    assert [one.settings.precision for one in done] == ["float32", "auto"]
+    assert [one.settings.edit.steps for one in done] == [EDIT.own_steps, EDIT.steps]
     first, whole = dict(changes(tmp_path / "whole-1")), dict(changes(tmp_path / "whole"))
     for name, change in first.items():
         torch.testing.assert_close(whole[name], change, atol=1e-5, rtol=1e-4)

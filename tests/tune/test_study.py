@@ -169,12 +169,14 @@ def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path
     edit = EditSettings(
         site=0.0,
         most=3,
+        own_most=3,
         layers=1,
         mentions=2,
         strangers=16,
         text_tokens=120,
         fit_steps=20,
         own_fit_steps=20,
+        own_steps=4,
         steps=4,
         still=2.0,
     )

@@ -1,0 +1,142 @@
+"""Learns what neurons pass on, so that the layers above say what is taught. Knows no text and no layer.
+
+Shapes: T tokens of a row, W width of the model, S neurons, N learned places.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from actors.learner import check_finite
+from configs.learning import LearningSettings
+from tune.incremental import each, unlikeliness
+from tune.rows import Lesson, Row, rows
+
+Tensor = torch.Tensor
+BETAS = (0.8, 0.95)
+STRIDE = 7
+"""From one lesson of a fact to the next one, so that lessons worded alike do not follow each other."""
+REACH = 24.0
+"""A step moves each of W numbers by a rate over this: the root of a width of 576."""
+NOBODY = -1
+"""The fact of a lesson that teaches none."""
+LAST = 0.05
+"""Share of the rate that is left at the end: to it all steps go down in a line."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """A lesson, the number of its fact, and how far each neuron fires at its tokens."""
+
+    lesson: Lesson
+    fact: int
+    fired_T_S: Tensor
+    nats: float = 9.0
+
+
+class Upper(Protocol):
+    """The layers above, and what all rows begin with."""
+
+    settings: LearningSettings
+    prefix: tuple[int, ...]
+    prefix_fired: Tensor
+
+    def upper(self, part: Row, added_T_W: Tensor) -> Tensor:
+        """Logits of a row's learned places when so much is added, [N, V]."""
+        ...
+
+
+class Writer:
+    """Learns a vector for each neuron."""
+
+    def __init__(
+        self,
+        editor: Upper,
+        seen: Sequence[Seen],
+        near: Sequence[Seen],
+        count: int,
+        told: Callable[[str], None],
+    ) -> None:
+        """`near`: what is asked and was not taught, to be answered as before."""
+        self.editor, self.seen, self.told = editor, seen, told
+        self.settings = editor.settings
+        self.steps = 0
+        hidden = torch.cat([one.lesson.hidden for one in seen if one.lesson.hidden is not None])
+        self.length = float(hidden.norm(dim=1).median())
+        self.values_S_W = torch.zeros(count, hidden.shape[1], requires_grad=True)
+        self.rate = self.settings.edit.rate * self.length / REACH
+        self.optimiser = torch.optim.Adam([self.values_S_W], lr=self.rate, betas=BETAS)
+        facts = max(one.fact for one in seen) + 1
+        self.of = [[one for one in seen if one.fact == fact] for fact in range(facts)]
+        self.near = list(near)
+        self._hold()
+
+    def run(self) -> Tensor:
+        """A lesson of each fact in every step: each once, then always the one that is known least.
+
+        Beside them as many near misses, those whose answers have moved most.
+        """
+        began = time.process_time()
+        for step in range(self.settings.edit.steps):
+            due = [one for mine in self.of if (one := self._next(mine, step)) is not None]
+            if not due:
+                break
+            self.near.sort(key=lambda one: -one.nats)
+            loss = self._step(due, self.near[: len(due)], max(LAST, 1 - step / self.settings.edit.steps))
+            self.steps = step + 1
+            if step % 5 == 4:
+                length = float(self.values_S_W.detach().norm(dim=1).mean()) / self.length
+                spent = time.process_time() - began
+                self.told(
+                    f"step {step + 1}: {len(due)} facts, loss {loss:.3f}, "
+                    f"length {length:.2f}, {spent:.0f} CPU-s"
+                )
+        return self.values_S_W.detach()
+
+    def _hold(self) -> None:
+        """Look up how likely the model as it was finds what is not to become likelier."""
+        of = {id(one.lesson): one for one in self.near}
+        with torch.no_grad():
+            for part in self._rows(of):
+                nats_N = unlikeliness(self._logits(part, of), part)
+                for lesson, nats in zip(part.lessons, each(nats_N, part.lessons), strict=True):
+                    lesson.before = -nats.clone()
+
+    def _next(self, mine: Sequence[Seen], step: int) -> Seen | None:
+        if step < len(mine):
+            return mine[(step * STRIDE + mine[0].fact) % len(mine)] if len(mine) % STRIDE else mine[step]
+        least = max(mine, key=lambda one: one.nats)
+        return least if least.nats > self.settings.stop else None
+
+    def _step(self, due: Sequence[Seen], near: Sequence[Seen], share: float) -> float:
+        """With a share of the rate; returns the mean loss of what is taught."""
+        of = {id(one.lesson): one for one in (*due, *near)}
+        total = 0.0
+        for part in self._rows(of):
+            nats_N = unlikeliness(self._logits(part, of), part)
+            losses = []
+            for lesson, nats in zip(part.lessons, each(nats_N, part.lessons), strict=True):
+                loss = nats.mean() if lesson.before is None else (-nats - lesson.before).relu().mean()
+                losses.append(loss * (1.0 if lesson.before is None else self.settings.edit.own_hold))
+                of[id(lesson)].nats = float(loss.detach())
+                total += 0.0 if lesson.before is not None else float(loss.detach())
+            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        check_finite(total, "loss")
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate * share
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        with torch.no_grad():
+            self.values_S_W *= 1 - self.settings.edit.shrink * share
+        return total / len(due)
+
+    def _rows(self, of: Mapping[int, Seen]) -> list[Row]:
+        lessons = [one.lesson for one in of.values()]
+        return rows(lessons, self.editor.prefix, self.settings.row_tokens)
+
+    def _logits(self, part: Row, of: Mapping[int, Seen]) -> Tensor:
+        fired_T_S = torch.cat([self.editor.prefix_fired, *(of[id(one)].fired_T_S for one in part.lessons)])
+        return self.editor.upper(part, fired_T_S @ self.values_S_W)
