@@ -61,17 +61,19 @@ class Editor:
     """A model that facts are written into. Used from one thread."""
 
     def __init__(
-        self, settings: LearningSettings, path: Path, below: Path | None = None, exactly: bool = False
+        self, settings: LearningSettings, path: Path, below: Path | None = None, own: bool = False
     ) -> None:
         """Load the model, with an adapter taken as part of it.
 
-        `exactly`: the layers below, by which what is heard is told apart, are computed in float32 where the
-        precision is open. Raises InvalidRequest where its layers have no gated MLP, or none is left.
+        For users' `own` facts, with other weights, the layers below, by which what is heard is told apart, are
+        computed in float32 if the precision is open. Raises InvalidRequest where its layers have no gated
+        MLP, or none is left.
         """
-        self.settings, self.path, self.below = settings, path, below
+        self.settings = _for_users_own(settings) if own else settings
+        self.path, self.below = path, below
         self.tokenizer = ModelTokenizer(path)
         torch.manual_seed(settings.seed)
-        exactly = exactly and settings.precision == "auto"
+        exactly = own and settings.precision == "auto"
         self.model = frozen(path, below, "float32" if exactly else settings.precision).eval()
         self.body, self.head = self.model.model, self.model.get_output_embeddings()
         self.layers = list(self.body.layers)
@@ -105,8 +107,6 @@ class Editor:
         """
         began = time.process_time()
         self._others = others
-        if any(map(of_the_user, facts)):
-            self.settings = _for_users_own(self.settings)
         with self._watching():
             placed = self._place(facts, held)
         prepared = time.process_time() - began

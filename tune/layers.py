@@ -40,7 +40,7 @@ def write(
 
     def of(group: Sequence[Fact], below: Path | None) -> Written:
         others = [fact for other in groups if other is not group for fact in other]
-        editor = Editor(settings, path, below, exactly=any(map(of_the_user, group)))
+        editor = Editor(settings, path, below, own=any(map(of_the_user, group)))
         return editor.learn(group, told, held, others)
 
     return stacked([partial(of, group) for group in groups], None, folder, events)
