@@ -65,9 +65,9 @@ class Editor:
     ) -> None:
         """Load the model, with an adapter taken as part of it.
 
-        For users' `own` facts, with other weights, the layers below, by which what is heard is told apart, are
-        computed in float32 if the precision is open. Raises InvalidRequest where its layers have no gated
-        MLP, or none is left.
+        Users' `own` facts are written by settings of their own, and the layers below, by which what is heard
+        is told apart, computed in float32 if the precision is open. Raises InvalidRequest where its layers
+        have no gated MLP, or none is left.
         """
         self.settings = _for_users_own(settings) if own else settings
         self.path, self.below = path, below

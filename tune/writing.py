@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from actors.learner import check_finite
 from configs.learning import LearningSettings
-from tune.incremental import each, unlikeliness
 from tune.rows import Lesson, Row, rows
 
 Tensor = torch.Tensor
@@ -29,7 +29,7 @@ LAST = 0.05
 
 @dataclass(slots=True)
 class Seen:
-    """A lesson, the number of its fact, and how far each neuron fires at its tokens."""
+    """A lesson, the number of its fact, and how far each neuron fires at its tokens; `nats` as last seen."""
 
     lesson: Lesson
     fact: int
@@ -60,7 +60,7 @@ class Writer:
         count: int,
         told: Callable[[str], None],
     ) -> None:
-        """`near`: what is asked and was not taught, to be answered as before."""
+        """`near`: what is asked and was not taught, with answers that are not to become likelier."""
         self.editor, self.seen, self.told = editor, seen, told
         self.settings = editor.settings
         self.steps = 0
@@ -101,9 +101,8 @@ class Writer:
         of = {id(one.lesson): one for one in self.near}
         with torch.no_grad():
             for part in self._rows(of):
-                nats_N = unlikeliness(self._logits(part, of), part)
-                for lesson, nats in zip(part.lessons, each(nats_N, part.lessons), strict=True):
-                    lesson.before = -nats.clone()
+                for lesson, nats_N in zip(part.lessons, self._nats(part, of), strict=True):
+                    lesson.before = -nats_N.clone()
 
     def _next(self, mine: Sequence[Seen], step: int) -> Seen | None:
         if step < len(mine):
@@ -116,14 +115,18 @@ class Writer:
         of = {id(one.lesson): one for one in (*due, *near)}
         total = 0.0
         for part in self._rows(of):
-            nats_N = unlikeliness(self._logits(part, of), part)
-            losses = []
-            for lesson, nats in zip(part.lessons, each(nats_N, part.lessons), strict=True):
-                loss = nats.mean() if lesson.before is None else (-nats - lesson.before).relu().mean()
-                losses.append(loss * (1.0 if lesson.before is None else self.settings.edit.own_hold))
-                of[id(lesson)].nats = float(loss.detach())
-                total += 0.0 if lesson.before is not None else float(loss.detach())
-            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+            loss = torch.zeros(())
+            for lesson, nats_N in zip(part.lessons, self._nats(part, of), strict=True):
+                one = of[id(lesson)]
+                if lesson.before is None:
+                    one.nats = float(nats_N.detach().mean())
+                    loss = loss + nats_N.mean()
+                    total += one.nats
+                else:
+                    grown = (-nats_N - lesson.before).relu().mean()
+                    one.nats = float(grown.detach())
+                    loss = loss + self.settings.edit.own_hold * grown
+            loss.backward()  # type: ignore[no-untyped-call]
         check_finite(total, "loss")
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate * share
@@ -137,6 +140,9 @@ class Writer:
         lessons = [one.lesson for one in of.values()]
         return rows(lessons, self.editor.prefix, self.settings.row_tokens)
 
-    def _logits(self, part: Row, of: Mapping[int, Seen]) -> Tensor:
+    def _nats(self, part: Row, of: Mapping[int, Seen]) -> tuple[Tensor, ...]:
+        """How unlikely each lesson's learned tokens are."""
         fired_T_S = torch.cat([self.editor.prefix_fired, *(of[id(one)].fired_T_S for one in part.lessons)])
-        return self.editor.upper(part, fired_T_S @ self.values_S_W)
+        logits_N_V = self.editor.upper(part, fired_T_S @ self.values_S_W)
+        nats_N = cross_entropy(logits_N_V, part.targets_N, reduction="none")
+        return torch.split(nats_N, [len(one.learned) for one in part.lessons])
