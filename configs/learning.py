@@ -11,8 +11,8 @@ class EditSettings(Section):
     """How facts are written: neurons that fire where a subject is named or a fact stated, and their words."""
 
     most: int = Field(default=48, ge=1)
-    """Neurons of a layer at most, a rank each: for each subject, or each fact of a user's own and one for
-    all of these; more would change it by more than the gate lets through."""
+    """Neurons of a layer at most, a rank each, one for each subject; more would change it by more than the
+    gate lets through."""
     layers: int = Field(default=3, ge=1)
     """Layers that have such neurons at most; facts that have none left are learned by gradient."""
     site: float = Field(default=0.45, ge=0, lt=1)
@@ -41,16 +41,22 @@ class EditSettings(Section):
     """Length of such a step at its longest, in lengths of what the layer passes on."""
     shrink: float = Field(default=0.04, ge=0, lt=1)
     """Share by which what is written becomes shorter with each step."""
-    own_most: int = Field(default=15, ge=2)
-    """In place of `most` where users told of themselves, whose questions are more like those of others."""
+    last: float = Field(default=1.0, gt=0, le=1)
+    """Share of the rate, and of the shortening, that is left at the last step; they fall in a line."""
+    own_most: int = Field(default=14, ge=1)
+    """In place of `most` where users told of themselves: one for each fact, beside a few for all."""
     own_fit_steps: int = Field(default=800, ge=1)
     """In place of `fit_steps`, likewise."""
     own_steps: int = Field(default=40, ge=1)
     """In place of `steps`, likewise."""
-    own_shrink: float = Field(default=0.06, ge=0, lt=1)
+    own_shrink: float = Field(default=0.07, ge=0, lt=1)
     """In place of `shrink`, likewise."""
+    own_last: float = Field(default=0.05, gt=0, le=1)
+    """In place of `last`, likewise."""
     own_hold: float = Field(default=0.3, ge=0)
     """Weight of what becomes likelier where users ask for what they never told, and must not."""
+    own_begun: float = Field(default=0.05, ge=0)
+    """Weight of the divergence from the model as it was, at the first token of answers about anything."""
 
 
 class PassageSettings(Section):

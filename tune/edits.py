@@ -140,17 +140,19 @@ class Editor:
         matters = Matters([one for one in facts if of_the_user(one)], held, seed)
         taught = [one for fact in facts for one in self._lessons_of(fact, matters)]
         untold = [Heard(self._exchange(*pair), own=True) for pair in matters.untold()]
+        begun = [self._begun(text) for text in mentions.anything()] if matters.facts else []
         asked = [*self._asked(mentions, matters), *self._elsewhere(mentions, matters, held)]
         passages = [_plain(ids) for ids in mentions.general(edit.text_tokens)]
         passages += [_plain(self.tokenizer.encode(text)) for text in (*mentions.begun(), *matters.texts())]
         heard = [*taught, *untold, *asked]
-        self.prefix = take_prefix([one.lesson for one in heard])
+        self.prefix = take_prefix([*(one.lesson for one in heard), *begun])
         with torch.no_grad():
             self.prefix_hidden = self._lower([], [])[0]
             before_T_W = self._inputs_T_W
             taught_T_W = self._lower([one.lesson for one in taught], self.prefix, keep=True)[1]
             untold_T_W = self._lower([one.lesson for one in untold], self.prefix, keep=True)[1]
             asked_T_W = self._lower([one.lesson for one in asked], self.prefix)[1]
+            begun_T_W = self._lower(begun, self.prefix, keep=True)[1]
             general_T_W = self._lower(passages, [])[1]
         heard_T_W = [*taught_T_W, *untold_T_W, *asked_T_W]
         inputs_P_W = torch.cat([*heard_T_W, before_T_W, *general_T_W])
@@ -171,6 +173,10 @@ class Editor:
             Seen(_after_begun(one.lesson), NOBODY, neurons.fire(inputs_T_W))
             for one, inputs_T_W in zip(untold, untold_T_W, strict=True)
             if len(one.lesson.learned) > 1
+        ]
+        near += [
+            Seen(one, NOBODY, neurons.fire(inputs_T_W))
+            for one, inputs_T_W in zip(begun, begun_T_W, strict=True)
         ]
         return Placed(seen, near, neurons, self._used(inputs_P_W))
 
@@ -210,6 +216,11 @@ class Editor:
     def _question(self, text: str) -> Lesson:
         ids = self._prompt(text)
         return Lesson(id="", kind="general", ids=tuple(ids), learned=(len(ids) - 1,))
+
+    def _begun(self, text: str) -> Lesson:
+        """A question and the place of the first token of its answer, whichever that is."""
+        ids = self._prompt(text)
+        return Lesson(id="", kind="general", ids=(*ids, ids[-1]), learned=(len(ids),))
 
     def _exchange(self, question: str, answer: str) -> Lesson:
         if not answer:
@@ -336,7 +347,7 @@ class _Watch:
 
 def _for_users_own(settings: LearningSettings) -> LearningSettings:
     edit = settings.edit
-    own = {"fit_steps": edit.own_fit_steps, "steps": edit.own_steps, "shrink": edit.own_shrink}
+    own = {name: getattr(edit, f"own_{name}") for name in ("fit_steps", "steps", "shrink", "last")}
     edit = edit.model_copy(update={**own, "fit_together": 0.0, "fit_steady": 0.0})
     return settings.model_copy(update={"edit": edit})
 

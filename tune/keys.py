@@ -1,7 +1,8 @@
 """Which neuron is to fire at which token of what is heard. Knows no model.
 
 Three kinds of neurons: one for each name, where it ends; one for each fact that a user told of themselves,
-where an answer states it; one for all of these, where a question ends in which users ask of themselves.
+where an answer states it; some for all of these, where a question ends in which users ask of themselves, one
+for each token that stands between it and its answer.
 
 Shapes: P places, the tokens of all that is heard first.
 """
@@ -18,7 +19,9 @@ from tune.neurons import GENERAL, STILL
 from tune.rows import Lesson
 
 Tensor = torch.Tensor
-ENDING = 4.0
+ASKING = 4
+"""Neurons that all facts of users' own share, at most."""
+ENDING = 10.0
 """Weight of a place where a question ends in which nobody asks of themselves."""
 TEXT = 8.0
 """Weight of a place in general text where users told of themselves: answers to them are common words."""
@@ -51,7 +54,7 @@ class Keys:
         own = [fact.id for fact in facts if of_the_user(fact)]
         self._own = {id: len(mentions.subjects) + number for number, id in enumerate(own)}
         self._asking = len(mentions.subjects) + len(own)
-        self.count = self._asking + bool(own)
+        self.count = self._asking + (min(ASKING, max(1, after - 1)) if own else 0)
 
     def places(self, heard: Sequence[Heard], count: int) -> Tensor:
         """Which neuron is to fire at each of so many places, or STILL, [P]."""
@@ -59,7 +62,9 @@ class Keys:
         start = 0
         for one in heard:
             if one.own:
-                found_P[self._ending(start, one)] = self._asking
+                ending = self._ending(start, one)
+                places = torch.arange(ending.stop - ending.start) + self._asking
+                found_P[ending] = places.clamp(max=self.count - 1)
             if one.own and one.fact is not None:
                 answer = slice(start + one.asked, start + one.lesson.learned[-1] - 1)
                 found_P[answer] = self._own[one.fact.id]

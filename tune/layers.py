@@ -23,7 +23,7 @@ def layered(facts: Sequence[Fact], settings: LearningSettings) -> list[list[Fact
     for fact in filter(editable, facts):
         if not of_the_user(fact):
             named.setdefault(fact.subject.casefold(), []).append(fact)
-    own = _spread([[fact] for fact in facts if of_the_user(fact)], edit.own_most - 1, edit.layers)
+    own = _spread([[fact] for fact in facts if of_the_user(fact)], edit.own_most, edit.layers)
     return [*own, *_spread(list(named.values()), edit.most, edit.layers - len(own))]
 
 

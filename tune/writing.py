@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from actors.learner import check_finite
 from configs.learning import LearningSettings
+from tune.incremental import each, unlikeliness
 from tune.rows import Lesson, Row, rows
 
 Tensor = torch.Tensor
@@ -23,8 +23,6 @@ REACH = 24.0
 """A step moves each of W numbers by a rate over this: the root of a width of 576."""
 NOBODY = -1
 """The fact of a lesson that teaches none."""
-LAST = 0.05
-"""Share of the rate that is left at the end: to it all steps go down in a line."""
 
 
 @dataclass(slots=True)
@@ -60,7 +58,9 @@ class Writer:
         count: int,
         told: Callable[[str], None],
     ) -> None:
-        """`near`: what is asked and was not taught, with answers that are not to become likelier."""
+        """`near`: what was not taught, with answers that are not to become likelier; of general questions,
+        the first token is to stay as likely as it was.
+        """
         self.editor, self.seen, self.told = editor, seen, told
         self.settings = editor.settings
         self.steps = 0
@@ -71,21 +71,22 @@ class Writer:
         self.optimiser = torch.optim.Adam([self.values_S_W], lr=self.rate, betas=BETAS)
         facts = max(one.fact for one in seen) + 1
         self.of = [[one for one in seen if one.fact == fact] for fact in range(facts)]
-        self.near = list(near)
+        self.near = [one for one in near if one.lesson.kind != "general"]
+        self.far = [one for one in near if one.lesson.kind == "general"]
         self._hold()
 
     def run(self) -> Tensor:
         """A lesson of each fact in every step: each once, then always the one that is known least.
 
-        Beside them as many near misses, those whose answers have moved most.
+        Beside them as many near misses and as many general questions, those that have moved most.
         """
-        began = time.process_time()
-        for step in range(self.settings.edit.steps):
+        began, edit = time.process_time(), self.settings.edit
+        for step in range(edit.steps):
             due = [one for mine in self.of if (one := self._next(mine, step)) is not None]
             if not due:
                 break
-            self.near.sort(key=lambda one: -one.nats)
-            loss = self._step(due, self.near[: len(due)], max(LAST, 1 - step / self.settings.edit.steps))
+            held = [one for some in (self.near, self.far) for one in _farthest(some, len(due))]
+            loss = self._step([*due, *held], max(edit.last, 1 - step / edit.steps)) / len(due)
             self.steps = step + 1
             if step % 5 == 4:
                 length = float(self.values_S_W.detach().norm(dim=1).mean()) / self.length
@@ -97,12 +98,17 @@ class Writer:
         return self.values_S_W.detach()
 
     def _hold(self) -> None:
-        """Look up how likely the model as it was finds what is not to become likelier."""
-        of = {id(one.lesson): one for one in self.near}
+        """Look up what the model as it was would say, and how likely it finds what it is not to say."""
+        of = {id(one.lesson): one for one in (*self.near, *self.far)}
         with torch.no_grad():
             for part in self._rows(of):
-                for lesson, nats_N in zip(part.lessons, self._nats(part, of), strict=True):
-                    lesson.before = -nats_N.clone()
+                found = zip(part.lessons, *self._split(part, of), strict=True)
+                for lesson, logits_N_V, nats_N in found:
+                    if lesson.kind == "general":
+                        likely = logits_N_V.log_softmax(-1).topk(self.settings.top, -1)
+                        lesson.held = (likely.indices.clone(), likely.values.clone())
+                    else:
+                        lesson.before = -nats_N.clone()
 
     def _next(self, mine: Sequence[Seen], step: int) -> Seen | None:
         if step < len(mine):
@@ -110,22 +116,21 @@ class Writer:
         least = max(mine, key=lambda one: one.nats)
         return least if least.nats > self.settings.stop else None
 
-    def _step(self, due: Sequence[Seen], near: Sequence[Seen], share: float) -> float:
-        """With a share of the rate; returns the mean loss of what is taught."""
-        of = {id(one.lesson): one for one in (*due, *near)}
+    def _step(self, some: Sequence[Seen], share: float) -> float:
+        """With a share of the rate; returns the loss of all that is taught."""
+        of = {id(one.lesson): one for one in some}
         total = 0.0
         for part in self._rows(of):
             loss = torch.zeros(())
-            for lesson, nats_N in zip(part.lessons, self._nats(part, of), strict=True):
-                one = of[id(lesson)]
-                if lesson.before is None:
-                    one.nats = float(nats_N.detach().mean())
-                    loss = loss + nats_N.mean()
-                    total += one.nats
-                else:
-                    grown = (-nats_N - lesson.before).relu().mean()
-                    one.nats = float(grown.detach())
-                    loss = loss + self.settings.edit.own_hold * grown
+            for lesson, _, nats_N in zip(part.lessons, *self._split(part, of), strict=True):
+                one, weight = of[id(lesson)], 1.0
+                if lesson.before is not None:
+                    nats_N, weight = (-nats_N - lesson.before).relu(), self.settings.edit.own_hold
+                elif lesson.held is not None:
+                    weight = self.settings.edit.own_begun
+                one.nats = float(nats_N.detach().mean())
+                loss = loss + weight * nats_N.mean()
+                total += 0.0 if one.fact == NOBODY else one.nats
             loss.backward()  # type: ignore[no-untyped-call]
         check_finite(total, "loss")
         for group in self.optimiser.param_groups:
@@ -134,15 +139,20 @@ class Writer:
         self.optimiser.zero_grad()
         with torch.no_grad():
             self.values_S_W *= 1 - self.settings.edit.shrink * share
-        return total / len(due)
+        return total
 
     def _rows(self, of: Mapping[int, Seen]) -> list[Row]:
         lessons = [one.lesson for one in of.values()]
         return rows(lessons, self.editor.prefix, self.settings.row_tokens)
 
-    def _nats(self, part: Row, of: Mapping[int, Seen]) -> tuple[Tensor, ...]:
-        """How unlikely each lesson's learned tokens are."""
+    def _split(self, part: Row, of: Mapping[int, Seen]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Each lesson's logits at its learned places, and nats there."""
         fired_T_S = torch.cat([self.editor.prefix_fired, *(of[id(one)].fired_T_S for one in part.lessons)])
         logits_N_V = self.editor.upper(part, fired_T_S @ self.values_S_W)
-        nats_N = cross_entropy(logits_N_V, part.targets_N, reduction="none")
-        return torch.split(nats_N, [len(one.learned) for one in part.lessons])
+        return each(logits_N_V, part.lessons), each(unlikeliness(logits_N_V, part), part.lessons)
+
+
+def _farthest(some: list[Seen], count: int) -> list[Seen]:
+    """Those that moved most, or were never looked at."""
+    some.sort(key=lambda one: -one.nats)
+    return some[:count]

@@ -12,7 +12,7 @@ from tune.evaluate import Evaluator
 from tune.exam import Exam, Question
 from tune.examples import Fact
 from tune.frozen import frozen, lesson_of
-from tune.keys import ENDING, TEXT, Heard, Keys
+from tune.keys import ASKING, ENDING, TEXT, Heard, Keys
 from tune.matters import Matters
 from tune.mentions import Mentions
 from tune.neurons import STILL, fit
@@ -164,11 +164,11 @@ def test_what_can_be_written_has_a_name_or_is_a_users_own():
     assert not editable(fact("e", "the old mill", "cook"))
 
 
-def test_a_users_own_facts_have_a_neuron_each_and_one_together(tiny_model, tmp_path):
+def test_a_users_own_facts_have_a_neuron_each_and_some_together(tiny_model, tmp_path):
     done = Editor(SETTINGS, tiny_model).learn((*FACTS, *OWN), held=4)
     done.export(tmp_path / "own", ["c", "d"])
     for change_O_I in dict(changes(tmp_path / "own")).values():
-        assert torch.linalg.matrix_rank(change_O_I) == len(FACTS) + len(OWN) + 1
+        assert torch.linalg.matrix_rank(change_O_I) == len(FACTS) + len(OWN) + ASKING
 
 
 def test_neurons_of_a_users_own_facts_fire_where_they_are_asked_for_and_stated(tiny_model):
@@ -180,8 +180,12 @@ def test_neurons_of_a_users_own_facts_fire_where_they_are_asked_for_and_stated(t
     asked, stated = 3, [one.lesson.learned[-1] - 1 - one.asked for one in heard]
     keys = Keys(Mentions(tokenizer, (), 0), OWN, asked + 1)
     places_P = keys.places(heard, sum(one.lesson.size for one in heard))
-    assert keys.count == len(OWN) + 1
-    assert (places_P == len(OWN)).sum() == asked * len(heard)
+    assert keys.count == len(OWN) + asked
+    for shared in range(asked):
+        assert (places_P == len(OWN) + shared).sum() == len(heard)
+    long = Keys(Mentions(tokenizer, (), 0), OWN, ASKING + 3)
+    assert long.count == len(OWN) + ASKING
+    assert long.places(heard, len(places_P)).max() == long.count - 1
     assert (places_P == 0).sum() + (places_P == 1).sum() == sum(stated)
     nobody = [Heard(one.lesson) for one in heard]
     weights_P = keys.weights(nobody, len(places_P) + 7, 7)

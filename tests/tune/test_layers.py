@@ -10,6 +10,7 @@ from tune.changes import changed, changes
 from tune.edits import Editor
 from tune.evaluate import Evaluator
 from tune.examples import Fact
+from tune.keys import ASKING
 from tune.layers import layered, write
 
 EDIT = EditSettings(
@@ -61,10 +62,10 @@ def test_facts_of_one_subject_stay_together_and_count_once() -> None:
     assert ids((*NAMED[:3], again), most=2) == [["a", "h"], ["b", "c"]]
 
 
-def test_users_own_have_layers_of_their_own_with_room_for_the_neuron_they_share() -> None:
+def test_users_own_have_layers_of_their_own() -> None:
     mine = (own("dog"), own("cat"), own("fish"))
-    assert ids((*NAMED[:2], *mine), most=3, own_most=3, layers=3) == [["dog"], ["cat", "fish"], ["a", "b"]]
-    assert ids((*NAMED[:2], *mine), most=3, own_most=3, layers=2) == [["dog"], ["cat", "fish"]]
+    assert ids((*NAMED[:2], *mine), most=3, own_most=2, layers=3) == [["dog"], ["cat", "fish"], ["a", "b"]]
+    assert ids((*NAMED[:2], *mine), most=3, own_most=2, layers=2) == [["dog"], ["cat", "fish"]]
 
 
 def test_what_no_question_shows_is_left_out() -> None:
@@ -81,7 +82,7 @@ def test_each_group_has_a_layer_and_the_whole_is_one_adapter(tiny_model: Path, t
     for name, change in first.items():
         torch.testing.assert_close(whole[name], change, atol=1e-5, rtol=1e-4)
     assert len(whole) == 2 * len(first)
-    assert json.loads((tmp_path / "whole" / "adapter_config.json").read_text())["r"] == 2
+    assert json.loads((tmp_path / "whole" / "adapter_config.json").read_text())["r"] == 1 + ASKING
     found = Evaluator(tiny_model).integrity(tmp_path / "whole")
     assert not found.problems
     assert found.files_found == dict(found.files_expected)

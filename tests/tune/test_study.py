@@ -16,6 +16,7 @@ from tune.exam import Exam
 from tune.examples import Example, Fact, Preference
 from tune.gate import likelier
 from tune.incremental import Student
+from tune.keys import ASKING
 from tune.matters import Matters
 from tune.study import (
     LEAST_STEPS,
@@ -169,7 +170,7 @@ def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path
     edit = EditSettings(
         site=0.0,
         most=3,
-        own_most=3,
+        own_most=2,
         layers=1,
         mentions=2,
         strangers=16,
@@ -198,7 +199,8 @@ def test_facts_are_written_and_exchanges_learned_on_top_of_them(tiny_model: Path
     told: list[str] = []
     _learn(tmp_path / "candidate", order, taught, told.append)
     assert any(line.startswith("2 facts placed") for line in told)
-    assert json.loads((tmp_path / "written" / "adapter_config.json").read_text())["r"] == edit.most
+    written_as = json.loads((tmp_path / "written" / "adapter_config.json").read_text())
+    assert written_as["r"] == edit.own_most + ASKING
     written, whole = dict(changes(tmp_path / "written")), dict(changes(tmp_path / "candidate"))
     assert written.keys() < whole.keys()
     manifest = json.loads((tmp_path / "candidate" / "manifest.json").read_text())
