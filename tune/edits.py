@@ -11,6 +11,7 @@ Shapes: T tokens of a row, W width of the model, S neurons, N learned places, P 
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -113,9 +114,10 @@ class Editor:
         told(f"{len(facts)} facts placed in {prepared:.0f} CPU-s")
         writer = Writer(self, placed.seen, placed.near, len(placed.neurons.gate_S_W), told)
         weights = self._difference(placed.neurons, writer.run(), placed.used_I)
-        known = sum(one.nats for one in placed.seen) / len(placed.seen)
+        known = [one.nats for one in placed.seen if math.isfinite(one.nats)]
         spent = time.process_time() - began
-        return Written(self.settings, self.path, self.below, self.site, weights, known, writer.steps, spent)
+        loss = sum(known) / len(known)
+        return Written(self.settings, self.path, self.below, self.site, weights, loss, writer.steps, spent)
 
     def upper(self, part: Row, added_T_W: Tensor) -> Tensor:
         """Logits of a row's learned places when so much is added at the site, [N, V]."""

@@ -3,6 +3,7 @@
 Shapes: T tokens of a row, W width of the model, S neurons, N learned places.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,12 +28,13 @@ NOBODY = -1
 
 @dataclass(slots=True)
 class Seen:
-    """A lesson, the number of its fact, and how far each neuron fires at its tokens; `nats` as last seen."""
+    """A lesson, the number of its fact, and how far each neuron fires at its tokens."""
 
     lesson: Lesson
     fact: int
     fired_T_S: Tensor
-    nats: float = 9.0
+    nats: float = math.inf
+    """As it was last looked at."""
 
 
 class Upper(Protocol):
