@@ -10,7 +10,7 @@ from configs.schema import Section
 class EditSettings(Section):
     """How facts are written: neurons that fire where a subject is named or a fact stated, and their words."""
 
-    most: int = Field(default=48, ge=1)
+    most: int = Field(default=80, ge=1)
     """Neurons of a layer at most, a rank each, one for each subject; more would change it by more than the
     gate lets through."""
     layers: int = Field(default=3, ge=1)

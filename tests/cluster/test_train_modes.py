@@ -29,7 +29,7 @@ def test_a_profile_takes_steps_apart_and_writes_a_trace(config: Path, tmp_path: 
     seconds = {part["name"]: part["seconds"] for part in found["parts"]}
     assert set(seconds) == {"data", "forward", "loss", "backward", "optimiser"}
     assert min(seconds.values()) > 0
-    assert sum(seconds.values()) == pytest.approx(found["seconds"], rel=0.01)
+    assert sum(seconds.values()) == pytest.approx(found["seconds"], rel=0.01, abs=5e-4)
     assert found["steps"] == 2
     assert max(part["memory_gib"] for part in found["parts"]) <= found["memory_gib"]
     names = {event.get("name") for event in json.loads(trace.read_text())["traceEvents"]}
