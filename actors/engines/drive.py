@@ -240,7 +240,7 @@ class Driver:
         in_use = self._adapters_in_use()
         if self._merging.wanted(in_use) != self._merging.merged:
             return True
-        return any(errand.leaving not in in_use for errand in self._errands)
+        return any(errand.leaving is None or errand.leaving not in in_use for errand in self._errands)
 
     async def _run_errands(self) -> None:
         if self._flights or not self._due():
