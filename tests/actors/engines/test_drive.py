@@ -150,6 +150,14 @@ async def test_a_lost_shard_changes_no_token() -> None:
     await table.running
 
 
+async def test_an_adapter_is_loaded_while_the_base_model_answers(table: Table) -> None:
+    playing = asyncio.create_task(table.play([5], 200))
+    await asyncio.sleep(0)
+    await table.driver.load_adapter("a", Path("a"))
+    assert not playing.done()
+    assert await playing == expected([5], 200)
+
+
 async def test_an_adapter_leaves_after_its_last_request(table: Table) -> None:
     await table.driver.load_adapter("a", Path("a"))
     playing = asyncio.create_task(table.play([5], 20, "a"))
